@@ -1,0 +1,117 @@
+# forge: `make`, `make check`, `make install`; see README.md and HACKING.md.
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBEXECDIR ?= $(PREFIX)/libexec
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
+BASHCOMPDIR ?= $(DATADIR)/bash-completion/completions
+ZSHCOMPDIR ?= $(DATADIR)/zsh/site-functions
+FISHCOMPDIR ?= $(DATADIR)/fish/vendor_completions.d
+DESTDIR ?=
+BUILD ?= build
+VERSION := 0.1.0
+
+CC ?= gcc
+PKG_CONFIG ?= pkg-config
+INSTALL ?= install
+MUSL_CC ?= musl-gcc
+
+PKGS := sqlite3 libcrypto libcurl libgit2 popt smartcols libarchive
+PROGS := $(notdir $(wildcard cmd/forge cmd/forge-[!i]*))
+DRIVERS := $(patsubst drivers/%.c,driver-%,$(wildcard drivers/*.c))
+LIB_SRC := $(wildcard lib/*/*.c)
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
+UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
+	-Wwrite-strings -Wcast-qual -Wcast-align -Wvla -Wformat=2 -Wundef \
+	-Wnull-dereference -Wswitch-enum -Wimplicit-fallthrough
+GCC_WARN := -Wlogical-op -Wduplicated-cond -Wduplicated-branches
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection
+try = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+
+CFLAGS ?= -O2 -g
+ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -fPIE $(WARN) \
+	$(call try,$(GCC_WARN)) $(HARDEN) \
+	$(call try,-ftrivial-auto-var-init=zero) \
+	-DFORGE_VERSION='"$(VERSION)"' -DFORGE_BINDIR='"$(BINDIR)"' \
+	-DFORGE_LIBEXECDIR='"$(LIBEXECDIR)/forge"' \
+	-DFORGE_DATADIR='"$(DATADIR)/forge"'
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+ifdef SANITIZE
+ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer -DFORGE_SANITIZE
+ALL_LDFLAGS += -fsanitize=$(SANITIZE)
+else
+ALL_CFLAGS += -D_FORTIFY_SOURCE=3
+endif
+ifdef DEVELOPER
+ALL_CFLAGS += -Werror
+endif
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -ljq
+
+BINS := $(PROGS:%=$(BUILD)/bin/%)
+HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init
+COMPLETIONS := $(foreach s,bash zsh fish,$(PROGS:%=$(BUILD)/completions/$(s)/%))
+
+all: $(BINS) $(HELPERS) completions
+.PHONY: all completions FORCE
+completions: $(COMPLETIONS)
+
+# A change of flags or compiler rebuilds everything.
+$(BUILD)/.flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS) $(CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(ALL_CFLAGS) $(CFLAGS) $(ALL_LDFLAGS)' >$@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/.flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# The SQL is compiled in; the assembler reads it, so make must know.
+$(BUILD)/obj/lib/state/migrations.o: $(wildcard share/migrations/*.sql)
+
+$(BUILD)/libforge.a: $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# prog: one program from all the .c files of its folder.
+define prog
+$(BUILD)/bin/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/$(1)/*.c)) \
+		$(BUILD)/libforge.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_LDFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) \
+		$(BUILD)/libforge.a $$(LIBS)
+endef
+$(foreach p,$(PROGS),$(eval $(call prog,$(p))))
+
+$(BUILD)/libexec/driver-%: $(BUILD)/obj/drivers/%.o $(BUILD)/libforge.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libforge.a $(LIBS)
+
+# Runs inside guests: static, against musl, with nothing of lib/ but frames.
+INIT_SRC := $(wildcard cmd/forge-init/*.c) lib/vm/frame.c
+$(BUILD)/libexec/forge-init: $(INIT_SRC) $(wildcard cmd/forge-init/*.h) \
+		lib/vm/frame.h lib/vm/channel.h
+	@mkdir -p $(@D)
+	$(MUSL_CC) -std=gnu17 -D_GNU_SOURCE -Os -static -s -I. -Wall -Wextra \
+		-DFORGE_VERSION='"$(VERSION)"' -o $@ $(INIT_SRC)
+
+define completion
+$(BUILD)/completions/$(1)/%: $(BUILD)/bin/%
+	@mkdir -p $$(@D)
+	$$< --print-completion=$(1) >$$@.tmp && mv $$@.tmp $$@
+endef
+$(foreach s,bash zsh fish,$(eval $(call completion,$(s))))
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libforge.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libforge.a $(LIBS)
+
+.SECONDARY:
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+include tests/tests.mk
+include contrib/install.mk

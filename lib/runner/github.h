@@ -1,0 +1,80 @@
+/*
+ * github: the REST calls that runners need, at github.com, GHES or Gitea.
+ *
+ * A client belongs to one [github "NAME"] section: its api base, and either
+ * an App (app-id, key-file: a JWT is exchanged for an installation token,
+ * which is kept sealed in the state until five minutes before it expires) or
+ * a token (token-file).
+ *
+ * Every call can fail with ERR_NET (unreachable, 5xx after the retries),
+ * ERR_AUTH (401, 403 that is no rate limit), ERR_LIMIT (rate limited: the
+ * message says until when, err->sys is 0), ERR_NOTFOUND (404), ERR_EXISTS
+ * (409), ERR_BUSY (422 of a DELETE: the runner runs a job), ERR_INVALID
+ * (any other refusal, or an answer that is not what it should be).
+ *
+ * A scope is "repo:OWNER/NAME", "org:NAME" or "enterprise:NAME".
+ *
+ * Source: docs.github.com/rest, API version 2022-11-28.
+ */
+#ifndef FORGE_RUNNER_GITHUB_H
+#define FORGE_RUNNER_GITHUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "lib/base/err.h"
+#include "lib/base/json.h"
+
+struct state;
+struct github;
+
+/*
+ * The client for the section NAME; NULL: the only section there is (an
+ * error that lists them when there are several).
+ */
+int github_open(struct state *st, const char *name, struct github **ret,
+	struct err *err) __attribute__((warn_unused_result));
+void github_close(struct github *gh);
+void cleanup_github(struct github **gh);
+#define CLEANUP_GITHUB __attribute__((cleanup(cleanup_github)))
+
+/* ERR_USAGE unless s is one of the three forms with sound names. */
+int scope_check(const char *s, struct err *err)
+	__attribute__((warn_unused_result));
+
+struct github_runner {
+	int64_t id;
+	char name[128];
+	bool online;
+	bool busy;
+};
+
+/*
+ * Mint a just-in-time configuration: the runner exists at GitHub, offline,
+ * from then on.  labels: a JSON array of strings.  group 0: the default.
+ * *ret_jit is a secret; caller frees.
+ */
+int github_jit(struct github *gh, const char *scope, const char *name,
+	int64_t group, const struct json *labels, int64_t *ret_id,
+	char **ret_jit, struct err *err) __attribute__((warn_unused_result));
+/* By exact name; ERR_NOTFOUND. */
+int github_runner_find(struct github *gh, const char *scope, const char *name,
+	struct github_runner *ret, struct err *err)
+	__attribute__((warn_unused_result));
+int github_runner_get(struct github *gh, const char *scope, int64_t id,
+	struct github_runner *ret, struct err *err)
+	__attribute__((warn_unused_result));
+/* 404 is success: it is gone.  ERR_BUSY: it runs a job. */
+int github_runner_remove(struct github *gh, const char *scope, int64_t id,
+	struct err *err) __attribute__((warn_unused_result));
+/* The id of a runner group by name (org and enterprise). */
+int github_group(struct github *gh, const char *scope, const char *name,
+	int64_t *ret_id, struct err *err) __attribute__((warn_unused_result));
+/* The job as GitHub has it; repo is "owner/name". */
+int github_job(struct github *gh, const char *repo, int64_t id,
+	struct json **ret, struct err *err)
+	__attribute__((warn_unused_result));
+/* {"limit","remaining","reset"} of the core resource; costs nothing. */
+int github_rate(struct github *gh, struct json **ret, struct err *err)
+	__attribute__((warn_unused_result));
+
+#endif
