@@ -1,0 +1,54 @@
+# GitHub's OpenAPI description, reduced to the calls that forge makes: the
+# paths below and every component they refer to, so that a validating proxy
+# starts in a second or two.
+#
+# GitHub answers any call with 401, 403, 429 or 5xx and does not list that
+# for each: the "default" answer added here admits them as plain errors. What
+# is listed stays as strict as GitHub wrote it.
+
+def wanted:
+	test("^/(repos/[^/]+/[^/]+|orgs/[^/]+|enterprises/[^/]+)/actions/runner(s|-groups)(/|$)")
+	or test("^/repos/[^/]+/[^/]+/actions/(jobs|runs)(/|$)")
+	or test("^/(app/hook|(repos/[^/]+|orgs)/[^/]+/hooks/[^/]+)/deliveries(/|$)")
+	or test("^/(repos/[^/]+|orgs|users)/[^/]+/installation$")
+	or test("^/app(/installations(/[^/]+(/access_tokens)?)?)?$")
+	or test("^/(rate_limit|installation/repositories)$");
+
+def refs:
+	[.. | objects | .["$ref"]? // empty | strings | select(startswith("#/"))
+		| ltrimstr("#/") | split("/") | map(gsub("~1"; "/"))];
+
+# closure($root): all component paths reachable from the value
+def closure($root):
+	def grow($seen; $new):
+		if $new == [] then $seen
+		else
+			($seen + $new) as $all
+			| [$new[] as $path | $root | getpath($path) | refs[]]
+			| unique - $all
+			| . as $next
+			| grow($all; $next)
+		end;
+	refs | unique | . as $first | grow([]; $first);
+
+def plain_error:
+	{
+		description: "Any other failure",
+		content: {"application/json": {
+			schema: {"$ref": "#/components/schemas/basic-error"}
+		}}
+	};
+
+. as $root
+| (.paths | with_entries(select(.key | wanted))
+	| map_values(map_values(
+		if type == "object" and has("responses")
+		then .responses += {default: plain_error,
+			"304": {description: "Not modified"}}
+		else . end))) as $paths
+| {
+	openapi, info, paths: $paths, components: {},
+	servers: [{url: "/"}]
+}
+| reduce ($paths | closure($root))[] as $path
+	(.; setpath($path; $root | getpath($path)))

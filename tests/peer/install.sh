@@ -1,0 +1,30 @@
+#!/bin/sh
+# Installs the third-party programs of package.json, at the versions pinned
+# there, into BUILD/peer/node_modules. Does nothing when they are there.
+#
+# usage: install.sh            BUILD is build/ unless the environment says
+
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+peer=${BUILD:-$here/../../build}/peer
+
+command -v npm >/dev/null || {
+	echo "install.sh: npm is not installed: install nodejs and npm" >&2
+	exit 1
+}
+mkdir -p "$peer"
+exec 9>"$peer/lock"
+flock 9
+if cmp -s "$here/package.json" "$peer/package.json" &&
+	[ -e "$peer/installed" ]; then
+	exit 0
+fi
+rm -rf "$peer/installed" "$peer/node_modules" "$peer/github-openapi.json"
+cp "$here/package.json" "$peer/package.json"
+npm install --prefix "$peer" --no-package-lock --ignore-scripts --no-audit \
+	--no-fund --loglevel=error 9>&- >"$peer/install.log" 2>&1 || {
+	cat "$peer/install.log" >&2
+	exit 1
+}
+: >"$peer/installed"
