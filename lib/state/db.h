@@ -45,19 +45,26 @@ struct db_value {
 #define DB_B(v, len) \
 	((struct db_value){ .type = DB_TYPE_BLOB, .p = (v), .n = (len) })
 #define DB_NULL ((struct db_value){ .type = DB_TYPE_NULL })
-#define DB_VALUES(...) \
-	((const struct db_value[]){ __VA_ARGS__ __VA_OPT__(, ) { .type = DB_END } })
+#define DB_LAST ((struct db_value){ .type = DB_END })
+/* "err, value..." of the macros below: the values become an array. */
+#define DB_ARGS(err, ...) err, (const struct db_value[]){ __VA_ARGS__ }
 
 /*
- * Open DIRPATH/forge.db: WAL, synchronous=FULL, foreign keys, busy timeout
- * 5 s; migrates to this program's schema.  ERR_SCHEMA when it is newer, not
- * a database, or damaged.  A missing file is created.
+ * Open the file path (state_db() does it): WAL, synchronous=FULL, foreign
+ * keys, busy timeout 5 s; migrates to this program's schema.  ERR_SCHEMA when
+ * it is newer, not a database, or damaged; ERR_SYS on a network file system.
+ * A missing file is created, mode 0600.  Not for use across fork().
  */
 int db_open(const char *path, struct db **ret, struct err *err)
 	__attribute__((warn_unused_result));
 void db_close(struct db *db);
 /* How long a write waits for other writers, ms; 5000 at start. */
 void db_set_timeout(struct db *db, int ms);
+/*
+ * Every transaction that may write holds the file path below dirfd (borrowed)
+ * open for writing, from before its start until after its end: see event.h.
+ */
+void db_set_notify(struct db *db, int dirfd, const char *path);
 
 struct txn {
 	struct db *db; /* NULL: not open */
@@ -73,14 +80,14 @@ int db_commit(struct txn *t, struct err *err)
 void db_rollback(struct txn *t);
 
 /* Run a statement to its end.  ret_changes (or NULL): rows changed. */
-#define db_run(db, sql, ret_changes, err, ...) \
-	db_run_values(db, sql, ret_changes, err, DB_VALUES(__VA_ARGS__))
+#define db_run(db, sql, ret_changes, ...) \
+	db_run_values(db, sql, ret_changes, DB_ARGS(__VA_ARGS__, DB_LAST))
 int db_run_values(struct db *db, const char *sql, int *ret_changes,
 	struct err *err, const struct db_value *values)
 	__attribute__((warn_unused_result));
 
-#define db_query(db, ret, sql, err, ...) \
-	db_query_values(db, ret, sql, err, DB_VALUES(__VA_ARGS__))
+#define db_query(db, ret, sql, ...) \
+	db_query_values(db, ret, sql, DB_ARGS(__VA_ARGS__, DB_LAST))
 int db_query_values(struct db *db, struct db_rows **ret, const char *sql,
 	struct err *err, const struct db_value *values)
 	__attribute__((warn_unused_result));
@@ -98,14 +105,14 @@ const char *db_text(const struct db_rows *rows, int col); /* NULL for NULL */
 const void *db_blob(const struct db_rows *rows, int col, size_t *ret_n);
 
 /* The first column of the first row; ERR_NOTFOUND without a row. */
-#define db_get_int(db, ret, sql, err, ...) \
-	db_get_int_values(db, ret, sql, err, DB_VALUES(__VA_ARGS__))
+#define db_get_int(db, ret, sql, ...) \
+	db_get_int_values(db, ret, sql, DB_ARGS(__VA_ARGS__, DB_LAST))
 int db_get_int_values(struct db *db, int64_t *ret, const char *sql,
 	struct err *err, const struct db_value *values)
 	__attribute__((warn_unused_result));
 /* Caller frees *ret. */
-#define db_get_text(db, ret, sql, err, ...) \
-	db_get_text_values(db, ret, sql, err, DB_VALUES(__VA_ARGS__))
+#define db_get_text(db, ret, sql, ...) \
+	db_get_text_values(db, ret, sql, DB_ARGS(__VA_ARGS__, DB_LAST))
 int db_get_text_values(struct db *db, char **ret, const char *sql,
 	struct err *err, const struct db_value *values)
 	__attribute__((warn_unused_result));
