@@ -41,8 +41,15 @@ int event_each(struct db *db, int64_t *since,
 
 /*
  * A follower's alarm: an inotify fd that becomes readable after any commit
- * to the database (the WAL file changes).  Spurious wake-ups happen; missed
- * ones do not, when the order is: open, event_each, poll, clear, event_each.
+ * to the database.  Spurious wake-ups happen; missed ones do not, when the
+ * order is: open, event_each, poll, clear, event_each.  No timer is needed.
+ *
+ * What is watched is the closing of run/notify, which every writer of ours
+ * opens before its transaction and closes after it (IN_CLOSE_WRITE).  The
+ * WAL file would not do: it changes before the commit can be read, so a
+ * follower could wake too early, find nothing and sleep on.  A writer killed
+ * after its commit still wakes followers, because the kernel closes the file
+ * for it.  Writers that are not ours (the sqlite3 shell) wake nobody.
  */
 int event_watch_open(struct state *st, int *ret_fd, struct err *err)
 	__attribute__((warn_unused_result));
