@@ -1,0 +1,50 @@
+#include "lib/state/config_keys.h"
+
+#include "lib/base/mem.h"
+#include "lib/base/banned.h"
+
+const struct config_key config_keys[] = {
+	{ "forge", false, "max-vms", CONFIG_INT },
+	{ "forge", false, "max-memory", CONFIG_SIZE },
+	{ "forge", false, "max-cpus", CONFIG_INT },
+
+	{ "github", true, "api", CONFIG_STRING },
+	{ "github", true, "app-id", CONFIG_STRING },
+	{ "github", true, "key-file", CONFIG_STRING },
+	{ "github", true, "token-file", CONFIG_STRING },
+	{ "github", true, "installation-id", CONFIG_INT },
+	{ "github", true, "webhook-secret-file", CONFIG_STRING },
+	{ "github", true, "ca-file", CONFIG_STRING },
+
+	{ "pool", true, "github", CONFIG_STRING },
+	{ "pool", true, "scope", CONFIG_STRING },
+	{ "pool", true, "labels", CONFIG_STRING },
+	{ "pool", true, "place", CONFIG_STRING },
+	{ "pool", true, "cpus", CONFIG_INT },
+	{ "pool", true, "memory", CONFIG_SIZE },
+	{ "pool", true, "min-idle", CONFIG_INT },
+	{ "pool", true, "max", CONFIG_INT },
+	{ "pool", true, "priority", CONFIG_INT },
+	{ "pool", true, "job-timeout", CONFIG_DURATION },
+	{ "pool", true, "boot-timeout", CONFIG_DURATION },
+	{ "pool", true, "idle-timeout", CONFIG_DURATION },
+	{ "pool", true, "runner-command", CONFIG_STRING },
+	{ "pool", true, "runner-group", CONFIG_STRING },
+	{ "pool", true, "prefix", CONFIG_STRING },
+
+	{ "place", true, "run", CONFIG_STRING },
+
+	{ "vm", false, "driver", CONFIG_STRING },
+	{ "vm", false, "net", CONFIG_STRING },
+	{ "vm", false, "subnet", CONFIG_STRING },
+	{ "vm", false, "boot-timeout", CONFIG_DURATION },
+	{ "vm", false, "accel", CONFIG_STRING },
+
+	{ "image", false, "kernel-package", CONFIG_STRING },
+	{ "image", false, "mirror", CONFIG_STRING },
+
+	{ "webhook", false, "max-body", CONFIG_SIZE },
+
+	{ "agents", false, "listen", CONFIG_STRING },
+};
+const size_t config_keys_count = ARRAY_SIZE(config_keys);
