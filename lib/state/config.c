@@ -184,15 +184,15 @@ locate_in(const char *path, unsigned depth, struct wanted *w)
 	struct including in = { path, depth, w };
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	struct err ignored = ERR_INIT;
-	size_t line;
+	size_t line = 0;
 
-	if (depth < w->depth) {
-		/* A broken file has been reported when it was opened. */
-		(void)config_file_read(path, locate_include, &in, &ignored);
+	/* A broken file was reported when it was opened. */
+	if (depth < w->depth ?
+			config_file_read(path, locate_include, &in,
+				&ignored) || w->found :
+			fs_read(AT_FDCWD, path, FILE_MAX, &text, &ignored))
 		return;
-	}
-	if (fs_read(AT_FDCWD, path, FILE_MAX, &text, &ignored))
-		return;
+	/* No text, no line: that ends a walk through the includes too. */
 	for (size_t i = 0; !w->found; i++) {
 		line = config_file_line(text.s, text.len, w->full, i);
 		if (!line)
