@@ -1,0 +1,47 @@
+/*
+ * forge-runner: ephemeral CI runners at GitHub.  See forge-runner(1).
+ */
+#include "cmd/forge-runner/forge-runner.h"
+
+#include "lib/base/cmd.h"
+#include "lib/base/mem.h"
+#include "lib/base/banned.h"
+
+#define RUNNERS "forge-runner list -q .name 2>/dev/null"
+#define JOBS "forge-runner jobs -q .id 2>/dev/null"
+
+static const struct verb verbs[] = {
+	{ "run", "[--pool POOL | --scope SCOPE --labels LIST --place PLACE]",
+		"be one runner, for one job, in the foreground", run_options, 0,
+		0, 0, cmd_run, NULL },
+	{ "start", "[--pool POOL | --scope SCOPE --labels LIST --place PLACE]",
+		"the same in the background; print its name", start_options, 0,
+		0, 0, cmd_start, NULL },
+	{ "list", "", "runners that are alive (--all: every one known)",
+		list_options, 0, 0, 0, cmd_list, NULL },
+	{ "show", "NAME", "everything about one runner", NULL, 1, 1, 0,
+		cmd_show, RUNNERS },
+	{ "stop", "NAME...", "remove idle runners (--now: busy ones too)",
+		stop_options, 1, -1, 0, cmd_stop, RUNNERS },
+	{ "rm", "NAME...", "forget runners that are done", NULL, 1, -1, 0,
+		cmd_rm, "forge-runner list --all -q .name 2>/dev/null" },
+	{ "logs", "NAME", "what the runner printed", logs_options, 1, 1, 0,
+		cmd_logs, "forge-runner list --all -q .name 2>/dev/null" },
+	{ "jobs", "", "jobs that wait or run (--all: every one known)",
+		jobs_options, 0, 0, 0, cmd_jobs, NULL },
+	{ "why", "JOB", "what happened to a job, step by step", NULL, 1, 1, 0,
+		cmd_why, JOBS },
+	{ "pools", "", "the configured pools and how full they are", NULL, 0,
+		0, 0, cmd_pools, NULL },
+	{ "sync", "", "repair after crashes: dead runners, ghosts at GitHub",
+		sync_options, 0, 0, 0, cmd_sync, NULL },
+};
+
+int
+main(int argc, char **argv)
+{
+	static const struct program program = { "forge-runner",
+		"ephemeral CI runners at GitHub", verbs, ARRAY_SIZE(verbs) };
+
+	return cmd_main(&program, argc, argv);
+}
