@@ -15,6 +15,7 @@
 #	gh GET /repos/acme/app/...	one call: JSON to stdout
 #	fake POST /jobs JSON		one call of the private side
 #	github_job LABELS SCRIPT	queues a job of acme/app, prints its id
+#	receiver_start			sets RECEIVER (URL) and RECEIVED (folder)
 #	listener JIT			becomes tests/fake/runner-listener
 #	app_key				makes app.pem and app.pub
 #	app_jwt [ISS [IAT [EXP]]]	prints a JWT signed by app.pem
@@ -42,7 +43,7 @@ scrub_env()
 		BATS_* | PATH | PWD | TERM | TMPDIR | ROOT | BUILD) ;;
 		ASAN_OPTIONS | UBSAN_OPTIONS | LSAN_OPTIONS) ;;
 		GITHUB_URL | GITHUB_FAKE | GITHUB_PAT | GITHUB_DIR) ;;
-		LIB_*) ;;
+		LIB_* | RECEIVED | RECEIVER) ;;
 		*) unset "$name" ;;
 		esac
 	done
@@ -169,7 +170,7 @@ gh()
 # gh_status METHOD PATH [CURL-OPTION...]: the HTTP status only
 gh_status()
 {
-	gh "$@" -o /dev/null -w '%{http_code}\n'
+	gh "$1" "$2" -o /dev/null -w '%{http_code}\n' "${@:3}"
 }
 
 # fake METHOD PATH [JSON]: the private side, /_fake/PATH
@@ -196,6 +197,18 @@ jit()
 	}')
 	gh POST "${3:-/repos/acme/app}/actions/runners/generate-jitconfig" \
 		-d "$body" | jq -r .encoded_jit_config
+}
+
+# receiver_start [STATUS]: keeps POSTs in $RECEIVED; $RECEIVER is its URL
+receiver_start()
+{
+	RECEIVED=$(tmpdir)/received
+	mkdir -p "$RECEIVED"
+	background "$RECEIVED/log" "$ROOT/tests/fake/receiver" \
+		"$RECEIVED/port" "$RECEIVED" "$@"
+	wait_until 10 test -e "$RECEIVED/port" || return 1
+	RECEIVER=http://127.0.0.1:$(cat "$RECEIVED/port")/
+	export RECEIVED RECEIVER
 }
 
 # busybox_bin DIR: only those applets that a guest has, under their names

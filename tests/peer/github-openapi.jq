@@ -5,6 +5,10 @@
 # GitHub answers any call with 401, 403, 429 or 5xx and does not list that
 # for each: the "default" answer added here admits them as plain errors. What
 # is listed stays as strict as GitHub wrote it.
+#
+# A webhook is described too: the one named workflow-job-queued becomes the
+# path /_webhooks/workflow-job-queued, so that posting a payload there has it
+# checked (422 when it is not as GitHub says).
 
 def wanted:
 	test("^/(repos/[^/]+/[^/]+|orgs/[^/]+|enterprises/[^/]+)/actions/runner(s|-groups)(/|$)")
@@ -13,6 +17,20 @@ def wanted:
 	or test("^/(repos/[^/]+|orgs|users)/[^/]+/installation$")
 	or test("^/app(/installations(/[^/]+(/access_tokens)?)?)?$")
 	or test("^/(rate_limit|installation/repositories)$");
+
+# Two forms that Prism cannot compile, whereupon it checks nothing at all, in
+# silence: null twice among the values (it adds one itself), and "nullable"
+# without a type. The second is the account of an installation, a user or an
+# enterprise or null (in one place, by mistake, both at once): here a user,
+# which an organization is, too.
+def compilable:
+	walk(if type == "object" and .nullable == true then
+		(if (.enum | type) == "array" then .enum -= [null]
+			else . end)
+		| (if has("type") then .
+			elif .anyOf // .allOf then (.anyOf // .allOf)[0]
+			else del(.nullable) end)
+	else . end);
 
 def refs:
 	[.. | objects | .["$ref"]? // empty | strings | select(startswith("#/"))
@@ -39,8 +57,13 @@ def plain_error:
 		}}
 	};
 
+def webhooks:
+	.["x-webhooks"]
+	| with_entries(select(.key | startswith("workflow-job-"))
+		| .key |= "/_webhooks/" + .);
+
 . as $root
-| (.paths | with_entries(select(.key | wanted))
+| ((.paths | with_entries(select(.key | wanted))) + webhooks
 	| map_values(map_values(
 		if type == "object" and has("responses")
 		then .responses += {default: plain_error,
@@ -52,3 +75,4 @@ def plain_error:
 }
 | reduce ($paths | closure($root))[] as $path
 	(.; setpath($path; $root | getpath($path)))
+| compilable
