@@ -1,0 +1,23 @@
+# make check and its parts; tests/run says what each part is.
+.PHONY: check check-unit check-cli check-fuzz check-headers analyze lint \
+	bench fuzz soak units
+
+units: $(UNITS)
+
+check:
+	contrib/install-packages build run demo test
+	tests/run $(BUILD)
+
+check-unit check-cli check-fuzz check-headers lint analyze:
+	tests/run $(BUILD) $(@:check-%=%)
+
+# Minutes instead of seconds for each harness.
+fuzz:
+	FUZZ_SECONDS=600 tests/run $(BUILD) fuzz
+
+bench: all
+	contrib/install-packages build run demo test
+	tests/bench/run $(BUILD)
+
+soak: all
+	SOAK=1 tests/run $(BUILD) fault

@@ -8,8 +8,7 @@
 #include "lib/base/output.h"
 #include "lib/base/parse.h"
 #include "lib/runner/jobs.h"
-#include "lib/runner/pool.h"
-#include "lib/runner/pools.h"
+#include "lib/runner/fleet.h"
 #include "lib/runner/runner.h"
 #include "lib/runner/why.h"
 #include "lib/state/state.h"
@@ -153,13 +152,14 @@ cmd_pools(int argc, const char **argv, struct err *err)
 		{ "BUSY", "busy", COLUMN_RIGHT },
 		{ "MAX", "max", COLUMN_RIGHT } };
 	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_FLEET struct fleet fleet = FLEET_INIT;
 	struct printer p = { .err = err };
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) ||
+	if (state_open(&st, err) || fleet_load(st, &fleet, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		pools_each(st, print, &p, err) || output_close(p.out, err))
+		fleet_each(&fleet, print, &p) || output_close(p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

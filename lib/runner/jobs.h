@@ -9,7 +9,6 @@
 #include "lib/base/json.h"
 
 struct db;
-struct pools;
 
 /* Jobs that are not completed, oldest first; with all, the others too. */
 int jobs_each(struct db *db, bool all,

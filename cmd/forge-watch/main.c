@@ -1,0 +1,27 @@
+/*
+ * forge-watch: the supervisor, and the reader of events.  See forge-watch(8).
+ */
+#include "cmd/forge-watch/forge-watch.h"
+
+#include "lib/base/cmd.h"
+#include "lib/base/mem.h"
+#include "lib/base/banned.h"
+
+static const struct verb verbs[] = {
+	{ "run", "", "keep as many runners as the jobs and pools ask for",
+		run_options, 0, 0, 0, cmd_run, NULL },
+	{ "status", "", "is one running, and what is there to do", NULL, 0, 0,
+		0, cmd_status, NULL },
+	{ "events", "", "what happened (--follow: and what happens)",
+		events_options, 0, 0, 0, cmd_events, NULL },
+};
+
+int
+main(int argc, char **argv)
+{
+	static const struct program program = { "forge-watch",
+		"the supervisor of runners and VMs, and the reader of events",
+		verbs, ARRAY_SIZE(verbs) };
+
+	return cmd_main(&program, argc, argv);
+}
