@@ -36,6 +36,7 @@ setup()
 # Prism must have refused nothing but what a test provoked.
 teardown()
 {
+	fake DELETE /faults
 	common_teardown
 	[ "$(refused | wc -l)" -eq $((seen + expected)) ] || {
 		refused | tail -n "+$((seen + 1))"
@@ -125,6 +126,12 @@ webhook_of()
 	done
 }
 
+@test "guests are given the address that they can reach" {
+	github_start --runner-url-base 'http://10.0.2.2:{port}'
+	jit guest a | base64 -d | jq -r '.[".runner"]' | base64 -d >runner
+	[ "$(jq -r .serverUrl runner)" = "http://10.0.2.2:${GITHUB_FAKE##*:}" ]
+}
+
 @test "a JIT request without labels does not reach the fake" {
 	need_prism
 	expected=1
@@ -171,6 +178,31 @@ webhook_of()
 		}
 		expected=$((expected + 1))
 	done
+}
+
+@test "Prism refuses a bad answer to every POST" {
+	need_prism
+	use_key
+	jwt=$(app_jwt 7) pat=$GITHUB_PAT
+	id=$(GITHUB_PAT=$jwt gh GET /orgs/acme/installation | jq .id)
+	while read -r token path body; do
+		fake POST /faults '{"match":{},"status":201,"body":[1]}' >added
+		GITHUB_PAT=${!token}
+		run -0 gh_status POST "$path" ${body:+-d "$body"}
+		[ "$output" = 500 ] || {
+			echo "$path: $output"
+			return 1
+		}
+		expected=$((expected + 1))
+		run -0 gh_status POST "$path" ${body:+-d "$body"}
+		[ "$output" = 201 ]
+	done <<-END
+		jwt /app/installations/$id/access_tokens {}
+		pat $base/runners/registration-token
+		pat $base/runners/remove-token
+		pat $base/runners/generate-jitconfig $(jq -nc '{
+			name: "teeth-2", runner_group_id: 1, labels: ["a"]}')
+	END
 }
 
 @test "the fake itself refuses bad JIT bodies" {

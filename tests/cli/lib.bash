@@ -34,6 +34,11 @@ case $BUILD in
 esac
 export ROOT BUILD
 
+# The caller's own, from before the first common_setup(); npm needs its home.
+LIB_PATH=${LIB_PATH:-$PATH}
+LIB_HOME=${LIB_HOME:-${HOME:-/}}
+export LIB_PATH LIB_HOME
+
 # What a test may see of the caller's environment; sanitizers need theirs.
 scrub_env()
 {
@@ -64,8 +69,6 @@ common_setup()
 	mkdir -p "$HOME"
 }
 
-LIB_PATH=${LIB_PATH:-$PATH}
-export LIB_PATH
 
 common_teardown()
 {
@@ -145,6 +148,7 @@ github_strict()
 {
 	local port
 	command -v npm >/dev/null || skip "npm is not installed"
+	HOME=$LIB_HOME "$ROOT/tests/peer/install.sh" || return 1
 	port=$("$ROOT/tests/peer/prism.sh" start "$(tmpdir)/prism" \
 		"${GITHUB_FAKE##*:}" 3>&- 4>&-) || return 1
 	GITHUB_URL=http://127.0.0.1:$port
