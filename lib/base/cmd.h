@@ -25,8 +25,8 @@
  * cmd_command() drops the "--" that may stand in front of it.
  *
  * run() gets the arguments without program, verb and options, and returns
- * the exit status; when it fills in err, that is printed and, if it
- * returned 0, its status used.
+ * the exit status.  When that is not 0 and err is filled in, err is printed,
+ * and after a mistake of usage a line that tells how to get help.
  *
  * Strings that popt stores through POPT_ARG_STRING are the option globals'
  * for the life of the process.
@@ -87,7 +87,7 @@ void main_init(const char *name);
 /* argv after an optional "--"; *argc is adjusted. */
 const char **cmd_command(int *argc, const char **argv);
 
-/* Two lines on stderr: what is wrong, and how to get help; returns 2. */
+/* What is wrong with the arguments; returns 2. */
 int cmd_usage(struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

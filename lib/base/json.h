@@ -44,6 +44,9 @@ size_t json_len(const struct json *j, const char *path);
 /* A copy (cheap: shared) of a part; NULL when missing.  Caller frees. */
 struct json *json_get(const struct json *j, const char *path);
 struct json *json_at(const struct json *j, size_t i);
+/* The i-th key of an object and a copy of its value; both the caller's.
+ * NULL when there are fewer. */
+char *json_key(const struct json *o, size_t i, struct json **ret_value);
 
 struct json *json_object(void);
 struct json *json_array(void);
