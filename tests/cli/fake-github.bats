@@ -3,7 +3,7 @@
 
 # Tests are subshells, and change variables for themselves only; run sets
 # stderr; the dollars in single quotes are for jq and the job.
-# shellcheck disable=SC2016,SC2030,SC2031,SC2154
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
 
 load lib
 
