@@ -332,6 +332,8 @@ verb_main(const struct program *p, const struct verb *v, int argc,
 			(void *)(uintptr_t)v->options, 0, "Options:", NULL },
 		COMMON, POPT_TABLEEND
 	};
+	CLEANUP_FREE char *usage = xasprintf("[OPTION...]%s%s",
+		*v->args ? " " : "", v->args);
 	unsigned flags = v->flags & VERB_COMMAND ?
 		POPT_CONTEXT_POSIXMEHARDER :
 		0;
@@ -341,7 +343,7 @@ verb_main(const struct program *p, const struct verb *v, int argc,
 	argv[0] = name;
 	ctx = poptGetContext(name, argc, argv,
 		v->options ? options : options + 1, flags);
-	poptSetOtherOptionHelp(ctx, *v->args ? v->args : "");
+	poptSetOtherOptionHelp(ctx, usage);
 	switch (parse_options(ctx, name)) {
 	case PARSED_HELP:
 		printf("%s: %s\n", name, v->summary);
