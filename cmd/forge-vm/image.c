@@ -1,0 +1,150 @@
+#include "cmd/forge-vm/forge-vm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/cmd.h"
+#include "lib/base/mem.h"
+#include "lib/base/output.h"
+#include "lib/state/state.h"
+#include "lib/vm/image.h"
+#include "lib/vm/image_build.h"
+#include "lib/base/banned.h"
+
+static char *arg_base, *arg_kernel, *arg_modules;
+static char **arg_packages, **arg_files, **arg_run;
+static int arg_replace;
+
+const struct poptOption image_build_options[] = {
+	{ "base", 'b', POPT_ARG_STRING, &arg_base, 0,
+		"busybox, debian or debian:SUITE", "BASE" },
+	{ "package", 'p', POPT_ARG_ARGV, &arg_packages, 0,
+		"debian: install it as well (may be repeated)", "PACKAGE" },
+	{ "file", 'f', POPT_ARG_ARGV, &arg_files, 0,
+		"put file SRC there as DST (may be repeated)", "SRC:DST" },
+	{ "run", 0, POPT_ARG_ARGV, &arg_run, 0,
+		"debian: run a shell command inside (may be repeated)",
+		"COMMAND" },
+	{ "kernel", 0, POPT_ARG_STRING, &arg_kernel, 0,
+		"a vmlinux or bzImage instead of Debian's cloud kernel",
+		"FILE" },
+	{ "modules", 0, POPT_ARG_STRING, &arg_modules, 0,
+		"directory of that kernel's modules", "DIR" },
+	{ "replace", 0, POPT_ARG_NONE, &arg_replace, 0,
+		"replace an image of this name", NULL },
+	POPT_TABLEEND
+};
+
+static void
+push_all(struct argv *a, char **list)
+{
+	for (; list && *list; list++)
+		argv_push(a, *list);
+}
+
+/* "debian:trixie" without a name of its own becomes debian-trixie. */
+static char *
+name_of(const char *base)
+{
+	char *name = xstrdup(base), *colon = strchr(name, ':');
+
+	if (colon)
+		*colon = '-';
+	return name;
+}
+
+int
+cmd_image_build(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_IMAGE_SPEC struct image_spec spec = IMAGE_SPEC_INIT;
+	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_FREE char *name = NULL;
+	struct json *row;
+
+	if (!arg_base && argc && image_base(argv[0]))
+		arg_base = xstrdup(argv[0]);
+	if (!arg_base)
+		return cmd_usage(err, "--base BASE is needed: busybox, debian "
+			"or debian:SUITE");
+	name = name_of(argc ? argv[0] : arg_base);
+	spec.name = name;
+	spec.base = arg_base;
+	spec.kernel = arg_kernel;
+	spec.modules = arg_modules;
+	spec.replace = arg_replace;
+	spec.progress = common.verbose || (!common.quiet &&
+		isatty(STDERR_FILENO));
+	push_all(&spec.packages, arg_packages);
+	push_all(&spec.files, arg_files);
+	push_all(&spec.run, arg_run);
+	if (state_open(&st, err) || image_build(st, &spec, &row, err))
+		return err_status(err->code);
+	if (common.json || common.filter)
+		return output_one(row, err) ? err_status(err->code) : EXIT_OK;
+	printf("%s %s\n", json_str(row, "name", ""),
+		json_str(row, "digest", ""));
+	json_free(row);
+	return EXIT_OK;
+}
+
+struct printer {
+	struct output *out;
+	struct err *err;
+};
+
+static int
+print(struct json *row, void *arg)
+{
+	struct printer *p = arg;
+
+	return output_row(p->out, row, p->err);
+}
+
+int
+cmd_image_list(int argc, const char **argv, struct err *err)
+{
+	static const struct column columns[] = { { "NAME", "name", 0 },
+		{ "STATE", "state", 0 }, { "BASE", "base", 0 },
+		{ "SIZE", "size", COLUMN_SIZE | COLUMN_RIGHT },
+		{ "AGE", "created_at", COLUMN_AGE },
+		{ "DIGEST", "digest", 0 } };
+	CLEANUP_STATE struct state *st = NULL;
+	struct printer p = { .err = err };
+
+	(void)argc;
+	(void)argv;
+	if (state_open(&st, err) ||
+		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
+		image_each(st, print, &p, err) || output_close(p.out, err))
+		return err_status(err->code);
+	return EXIT_OK;
+}
+
+int
+cmd_image_show(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	struct json *row;
+
+	(void)argc;
+	if (state_open(&st, err) || image_show(st, argv[0], &row, err) ||
+		output_one(row, err))
+		return err_status(err->code);
+	return EXIT_OK;
+}
+
+int
+cmd_image_rm(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	int i;
+
+	if (state_open(&st, err))
+		return err_status(err->code);
+	for (i = 0; i < argc; i++)
+		if (image_remove(st, argv[i], err))
+			return err_status(err->code);
+	return EXIT_OK;
+}

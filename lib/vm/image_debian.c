@@ -1,0 +1,119 @@
+#include "lib/vm/image_root.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/fs.h"
+#include "lib/base/mem.h"
+#include "lib/state/config.h"
+#include "lib/state/state.h"
+#include "lib/base/banned.h"
+
+#define DEFAULT_SUITE "stable"
+
+static void
+quote(struct buf *out, const char *s)
+{
+	const char *one[] = { s, NULL };
+
+	argv_quote(one, out);
+}
+
+/*
+ * Files and commands are mmdebstrap's hooks: they run inside its user
+ * namespace, where an ordinary user may write as root.
+ */
+static int
+file_hook(struct proc *p, const char *s, struct err *err)
+{
+	__attribute__((cleanup(image_file_release))) struct image_file f = {
+		0
+	};
+	CLEANUP_BUF struct buf hook = BUF_INIT;
+	CLEANUP_FREE char *dir = NULL;
+
+	if (image_file_parse(s, &f, err))
+		return -1;
+	dir = xstrndup(f.dst, (size_t)(strrchr(f.dst, '/') - f.dst));
+	buf_adds(&hook, "mkdir -p \"$1\"");
+	quote(&hook, *dir ? dir : "/");
+	argv_pushf(&p->argv, "--customize-hook=%s", hook.s);
+	buf_reset(&hook);
+	buf_adds(&hook, "upload ");
+	quote(&hook, f.src);
+	buf_addc(&hook, ' ');
+	quote(&hook, f.dst);
+	argv_pushf(&p->argv, "--customize-hook=%s", hook.s);
+	buf_reset(&hook);
+	buf_addf(&hook, "chmod %o \"$1\"", f.mode);
+	quote(&hook, f.dst);
+	argv_pushf(&p->argv, "--customize-hook=%s", hook.s);
+	return 0;
+}
+
+static void
+run_hook(struct proc *p, const char *command)
+{
+	CLEANUP_BUF struct buf hook = BUF_INIT;
+
+	buf_adds(&hook, "chroot \"$1\" /bin/sh -ec ");
+	quote(&hook, command);
+	argv_pushf(&p->argv, "--customize-hook=%s", hook.s);
+}
+
+static int
+bootstrap(struct state *st, const struct image_spec *spec, const char *tar,
+	struct err *err)
+{
+	const char *suite = strchr(spec->base, ':');
+	CLEANUP_PROC struct proc p = PROC_INIT;
+	struct config *config;
+	const char *mirror;
+	size_t i;
+
+	if (state_config(st, &config, err))
+		return -1;
+	mirror = config_str(config, "image", NULL, "mirror", NULL);
+	argv_push(&p.argv, "mmdebstrap");
+	argv_push(&p.argv, "--variant=minbase");
+	argv_push(&p.argv, "--mode=auto");
+	argv_push(&p.argv, "--format=tar");
+	/* the guest mounts its own /dev */
+	argv_push(&p.argv, "--skip=output/dev");
+	argv_push(&p.argv, "--include=ca-certificates,git");
+	for (i = 0; i < spec->packages.n; i++)
+		argv_pushf(&p.argv, "--include=%s", spec->packages.v[i]);
+	for (i = 0; i < spec->files.n; i++)
+		if (file_hook(&p, spec->files.v[i], err))
+			return -1;
+	for (i = 0; i < spec->run.n; i++)
+		run_hook(&p, spec->run.v[i]);
+	argv_push(&p.argv, suite ? suite + 1 : DEFAULT_SUITE);
+	argv_push(&p.argv, tar);
+	if (mirror)
+		argv_push(&p.argv, mirror);
+	return image_tool(spec, &p, "mmdebstrap", err);
+}
+
+int
+image_root_debian(struct state *st, const struct image_spec *spec,
+	const char *tree, struct err *err)
+{
+	CLEANUP_FREE char *tar = xasprintf("%s.tar", tree);
+	CLEANUP_PROC struct proc p = PROC_INIT;
+
+	if (bootstrap(st, spec, tar, err))
+		return -1;
+	argv_push(&p.argv, "tar");
+	argv_push(&p.argv, "-xpf");
+	argv_push(&p.argv, tar);
+	argv_push(&p.argv, "-C");
+	argv_push(&p.argv, tree);
+	argv_push(&p.argv, "--numeric-owner");
+	argv_push(&p.argv, geteuid() ? "--no-same-owner" : "--same-owner");
+	if (image_tool(spec, &p, "tar", err))
+		return -1;
+	return unlink(tar) ? err_sys(err, "cannot remove '%s'", tar) : 0;
+}
