@@ -5,6 +5,7 @@
 #include <popt.h>
 #include "lib/base/err.h"
 
+extern const struct poptOption doctor_options[];
 extern const struct poptOption image_build_options[];
 extern const struct poptOption fsck_options[];
 

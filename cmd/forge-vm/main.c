@@ -10,6 +10,8 @@
 #define IMAGES "forge-vm image list -q .name 2>/dev/null"
 
 static const struct verb verbs[] = {
+	{ "doctor", "", "is this host fit for VMs, and what to do if not",
+		doctor_options, 0, 0, 0, cmd_doctor, NULL },
 	{ "image build", "[--base BASE] [NAME]", "build an image",
 		image_build_options, 0, 1, 0, cmd_image_build, NULL },
 	{ "image list", "", "the images there are", NULL, 0, 0, 0,
