@@ -1,0 +1,53 @@
+#include "cmd/forge-init/init.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int
+usage(FILE *to, int status)
+{
+	fputs("Usage: forge-init --agent FD\n"
+	      "Inside a guest it is PID 1; people do not call it.\n", to);
+	return status;
+}
+
+static int
+serve(const char *fd)
+{
+	static struct agent a;
+	char *end;
+	long n = strtol(fd, &end, 10);
+
+	if (end == fd || *end || n < 0 || n > 65535 ||
+		fcntl((int)n, F_SETFD, FD_CLOEXEC)) {
+		fprintf(stderr, "forge-init: --agent: '%s' is not an open fd\n",
+			fd);
+		return 2;
+	}
+	a.fd = (int)n;
+	frame_reader_init(&a.reader);
+	if (!agent_send(&a, CHANNEL_READY, 0, NULL, 0))
+		(void)agent_loop(&a);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	if (getpid() == 1 && argc <= 1)
+		boot();
+	if (argc == 2 && !strcmp(argv[1], "--version"))
+		return puts("forge-init " FORGE_VERSION) < 0;
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		return usage(stdout, 0);
+	if (argc == 3 && !strcmp(argv[1], "--agent"))
+		return serve(argv[2]);
+	/* The kernel passes words of its command line that it does not know. */
+	if (getpid() == 1)
+		boot();
+	return usage(stderr, 2);
+}

@@ -1,0 +1,91 @@
+/*
+ * channel: what is said between forge-vm on the host and forge-init in the
+ * guest, and, in the same frames, between `forge-vm exec` and the supervisor
+ * of a running VM.
+ *
+ * This header is compiled into both sides and into the static forge-init, so
+ * it includes nothing of ours but frame.h, and needs no library.
+ *
+ * Boot:
+ *	guest -> host	HELLO	as soon as the port is open
+ *	host -> guest	CONFIG	who you are (below), once
+ *	guest -> host	READY	root mounted, address set: exec may begin
+ *	guest -> host	FAULT	text: this boot cannot succeed (ends the VM)
+ * Exec (stream 1..65535, chosen by the host, not reused while in use):
+ *	host -> guest	EXEC (flag MORE on all but the last part)
+ *	guest -> host	STARTED, or EXIT at once when the exec failed
+ *	host -> guest	STDIN, STDIN_EOF, WINSIZE, SIGNAL
+ *	guest -> host	STDOUT, STDERR, STDIN_CLOSED, then EXIT as the last
+ *	both		CREDIT
+ * Flow control: the sender of STDIN, STDOUT or STDERR may have at most
+ * CHANNEL_WINDOW bytes, per stream and per kind, that the receiver has not
+ * yet given back by CREDIT.  A side that is sent more may drop the stream.
+ * Control (stream 0):
+ *	host -> guest	CLOCK, ENTROPY, SHUTDOWN, PING
+ *	guest -> host	PONG
+ *
+ * Nothing that a guest sends is trusted: lengths are bounded by frame.h, an
+ * unknown type is ignored, a frame for a stream that is not open is ignored.
+ */
+#ifndef FORGE_VM_CHANNEL_H
+#define FORGE_VM_CHANNEL_H
+
+#include "frame.h"
+
+#define CHANNEL_VERSION 1
+/* name of the virtio-serial port that carries the channel */
+#define CHANNEL_PORT "forge.agent"
+/* bytes in flight per stream and kind before CREDIT is needed */
+#define CHANNEL_WINDOW (256u * 1024)
+/* EXEC parts together; Linux's own limit for argv and environment */
+#define CHANNEL_EXEC_MAX (2u * 1024 * 1024)
+
+enum channel_type {
+	/*
+	 * Strings, each NUL-terminated, "key=value".  Keys: version, the
+	 * CHANNEL_VERSION; boot_id, from the guest's kernel.
+	 */
+	CHANNEL_HELLO = 1,
+	/*
+	 * Strings "key=value": hostname; address (a.b.c.d/prefix), gateway,
+	 * dns (each optional: without address no interface is brought up but
+	 * lo); root (device), rootfs (erofs|squashfs|ext4; without root the
+	 * initramfs stays the root); overlay (tmpfs, or a device holding
+	 * ext4); clock (nanoseconds since 1970); entropy (hex); halt
+	 * (poweroff|reboot: what PID 1 calls at the end).  Unknown keys are
+	 * ignored.
+	 */
+	CHANNEL_CONFIG = 2,
+	CHANNEL_READY = 3, /* empty */
+	CHANNEL_FAULT = 4, /* text, at most one line */
+	/*
+	 * Strings, each NUL-terminated, first letter says what: a argument
+	 * (at least one; the first is looked up in PATH), e NAME=VALUE (added
+	 * to a minimal environment), c working directory, u user name or
+	 * number, t "ROWSxCOLS": give it a terminal.
+	 */
+	CHANNEL_EXEC = 5,
+	CHANNEL_STARTED = 6, /* u32 pid in the guest */
+	CHANNEL_STDIN = 7,
+	CHANNEL_STDIN_EOF = 8, /* empty: no more STDIN will come */
+	CHANNEL_STDIN_CLOSED = 9, /* empty: nobody reads it any more */
+	CHANNEL_STDOUT = 10,
+	CHANNEL_STDERR = 11,
+	CHANNEL_CREDIT = 12, /* u8 0|1|2 (which of the three), u32 bytes */
+	CHANNEL_WINSIZE = 13, /* u16 rows, u16 columns */
+	CHANNEL_SIGNAL = 14, /* u32 signal number, to the process group */
+	CHANNEL_EXIT = 15, /* u8 enum channel_exit, u32 value */
+	CHANNEL_CLOCK = 16, /* u64 nanoseconds since 1970 */
+	CHANNEL_ENTROPY = 17, /* 1..512 bytes, credited to the pool */
+	CHANNEL_SHUTDOWN = 18, /* u32 ms of grace between TERM and KILL */
+	CHANNEL_PING = 19, /* up to 64 bytes, echoed by PONG */
+	CHANNEL_PONG = 20,
+};
+
+enum channel_exit {
+	CHANNEL_EXITED = 0, /* value: exit status */
+	CHANNEL_SIGNALED = 1, /* value: signal number */
+	CHANNEL_EXEC_FAILED = 2, /* value: errno of execve or of the set-up */
+};
+
+#endif
