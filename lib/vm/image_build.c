@@ -58,11 +58,15 @@ build_release(struct build *b)
 static int
 check(const struct image_spec *spec, struct err *err)
 {
+	CLEANUP_FREE char *init = NULL;
+
 	if (parse_name(spec->name, "image", err))
 		return -1;
 	if (spec->modules && !spec->kernel)
 		return err_set(err, ERR_USAGE,
 			"--modules needs --kernel: both of one build");
+	if (find_helper("forge-init", &init, err))
+		return -1;
 	return image_root_check(spec, err);
 }
 

@@ -159,6 +159,28 @@ make_erofs(const struct image_spec *spec, const char *dir, const char *tree,
 	return image_tool(spec, &p, "erofs-utils", err);
 }
 
+/* Where the guest mounts: what makes the tree may have left them out. */
+static int
+mount_points(const char *tree, struct err *err)
+{
+	static const char *const names[] = { "dev", "proc", "sys", "run",
+		"tmp" };
+	CLEANUP_CLOSE int fd = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t i;
+
+	if (fd < 0)
+		return err_sys(err, "cannot open '%s'", tree);
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		if (fs_exists(fd, names[i]))
+			continue;
+		if (mkdirat(fd, names[i], 0755) ||
+			fchmodat(fd, names[i], 0755, 0))
+			return err_sys(err, "cannot make '%s/%s'", tree,
+				names[i]);
+	}
+	return 0;
+}
+
 int
 image_root_build(struct state *st, const struct image_spec *spec,
 	const char *dir, struct err *err)
@@ -171,7 +193,7 @@ image_root_build(struct state *st, const struct image_spec *spec,
 			image_root_busybox(spec, tree, err) :
 			image_root_debian(st, spec, tree, err))
 		return -1;
-	if (make_erofs(spec, dir, tree, err))
+	if (mount_points(tree, err) || make_erofs(spec, dir, tree, err))
 		return -1;
 	return fs_remove_tree(AT_FDCWD, tree, err);
 }

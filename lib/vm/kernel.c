@@ -135,6 +135,9 @@ unpack_payload(const unsigned char *p, size_t n, struct buf *ret,
 	if (size > KERNEL_MAX)
 		return err_set(err, ERR_INVALID,
 			"kernel: says that it unpacks to %zu bytes", size);
+	/* a reader of several streams would take that length for one */
+	if (memcmp(p, "\x1f\x8b", 2) != 0)
+		n -= 4;
 	if (unpack_stream(p, n, size, ret, err))
 		return err_wrap(err, "kernel");
 	if (ret->len != size)
@@ -185,7 +188,9 @@ kernel_extract(const void *data, size_t n, struct buf *ret, struct err *err)
 			"kernel: there is no vmlinux in it");
 	if (check_elf((const unsigned char *)out.s, out.len, err))
 		return -1;
-	buf_add(ret, out.s, out.len);
+	buf_release(ret);
+	*ret = out;
+	out = BUF_INIT;
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 
 /* Bounds: of a kernel file, and of what it may unpack to. */
 #define KERNEL_FILE_MAX ((size_t)256 << 20)
-#define KERNEL_MAX ((size_t)512 << 20)
+#define KERNEL_MAX ((size_t)256 << 20)
 
 struct state;
 
@@ -35,8 +35,8 @@ void kernel_release(struct kernel *k);
 
 /*
  * vmlinux out of n bytes that are a vmlinux already, or a bzImage (payload
- * compressed with gzip, xz, lzma, bzip2, lz4 or zstd).  ERR_INVALID when the
- * bytes are neither, are cut short, lie about sizes, or have no PVH entry.
+ * compressed with gzip, xz, lzma, bzip2, lz4 or zstd), in place of what ret
+ * held.  ERR_INVALID when the bytes are neither, are cut short, lie about sizes, or have no PVH entry.
  */
 int kernel_extract(const void *p, size_t n, struct buf *ret, struct err *err)
 	__attribute__((warn_unused_result));
