@@ -1,0 +1,38 @@
+#include "lib/trust/base64.h"
+
+#include <string.h>
+#include <openssl/evp.h>
+#include "lib/base/banned.h"
+
+/* A multiple of 3, so that only the last piece is padded; fits an int. */
+#define PIECE 3072
+
+void
+base64_add(struct buf *out, const void *p, size_t n)
+{
+	unsigned char text[PIECE / 3 * 4 + 1];
+	const unsigned char *in = p;
+	size_t part;
+
+	for (; n; in += part, n -= part) {
+		part = n < PIECE ? n : PIECE;
+		buf_add(out, text,
+			(size_t)EVP_EncodeBlock(text, in, (int)part));
+	}
+}
+
+void
+base64url_add(struct buf *out, const void *p, size_t n)
+{
+	size_t start = out->len, i;
+
+	base64_add(out, p, n);
+	while (out->len > start && out->s[out->len - 1] == '=')
+		buf_setlen(out, out->len - 1);
+	for (i = start; i < out->len; i++) {
+		if (out->s[i] == '+')
+			out->s[i] = '-';
+		else if (out->s[i] == '/')
+			out->s[i] = '_';
+	}
+}
