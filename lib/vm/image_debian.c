@@ -136,9 +136,11 @@ bootstrap(struct state *st, const struct image_spec *spec, const char *tar,
 		argv_push(&p.argv, mirror);
 	if (!image_tool(spec, &p, "mmdebstrap", err))
 		return 0;
-	return err->code == ERR_NOTFOUND || spec->progress ? -1 :
-		err_wrap(err, "base '%s' (-v shows what mmdebstrap says)",
-			spec->base);
+	if (err->code == ERR_NOTFOUND || spec->progress)
+		return -1;
+	return err_wrap(err, "base '%s' (-v shows more%s)", spec->base,
+		geteuid() ? "; an ordinary user needs package uidmap and a "
+			    "range in /etc/subuid and /etc/subgid" : "");
 }
 
 int
