@@ -110,14 +110,15 @@ keep(struct state *st, const struct accel *a, struct err *err)
 static void
 guest_argv(struct argv *a, const char *kernel, const char *initramfs, int fd)
 {
+	static const char port[] =
+		"virtserialport,chardev=c,name=" CHANNEL_PORT;
 	static const char *const fixed[] = { "qemu-system-x86_64",
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-no-reboot", "-accel", "kvm", "-cpu", "host", "-m", "256",
 		"-M", "microvm,acpi=on", "-global",
 		"virtio-mmio.force-legacy=false", "-append",
 		"console=ttyS0 quiet reboot=t panic=-1", "-device",
-		"virtio-serial-device", "-device",
-		"virtserialport,chardev=c,name=" CHANNEL_PORT, NULL };
+		"virtio-serial-device", "-device", port, NULL };
 
 	argv_pushv(a, fixed);
 	argv_push(a, "-kernel");

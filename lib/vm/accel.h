@@ -15,7 +15,7 @@
 
 struct state;
 
-#define ACCEL_DEADLINE_MS 5000
+#define ACCEL_DEADLINE_MS ((int64_t)5000)
 
 struct accel {
 	const char *name; /* "kvm" or "tcg"; static */

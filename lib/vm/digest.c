@@ -16,7 +16,8 @@ finish(EVP_MD_CTX *ctx, struct digest *ret)
 {
 	static const char hex[] = "0123456789abcdef";
 	unsigned char sum[EVP_MAX_MD_SIZE];
-	unsigned i, n = 0;
+	unsigned n = 0;
+	size_t i;
 
 	if (EVP_DigestFinal_ex(ctx, sum, &n) != 1 || n != 32)
 		BUG("SHA-256 failed");
@@ -24,7 +25,7 @@ finish(EVP_MD_CTX *ctx, struct digest *ret)
 		ret->hex[2 * i] = hex[sum[i] >> 4];
 		ret->hex[2 * i + 1] = hex[sum[i] & 15];
 	}
-	ret->hex[2 * n] = '\0';
+	ret->hex[2 * i] = '\0';
 }
 
 static EVP_MD_CTX *

@@ -133,8 +133,7 @@ image_fsck(struct state *st, int dry,
 		if (check_image(&f, names.v[i]))
 			return -1;
 	for (i = 0; i < rest.n; i++)
-		if (strcmp(rest.v[i], ".") && strcmp(rest.v[i], "..") &&
-			check_leftover(&f, rest.v[i]))
+		if (check_leftover(&f, rest.v[i]))
 			return -1;
 	return 0;
 }

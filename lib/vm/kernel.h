@@ -36,9 +36,10 @@ void kernel_release(struct kernel *k);
 /*
  * vmlinux out of n bytes that are a vmlinux already, or a bzImage (payload
  * compressed with gzip, xz, lzma, bzip2, lz4 or zstd), in place of what ret
- * held.  ERR_INVALID when the bytes are neither, are cut short, lie about sizes, or have no PVH entry.
+ * held.  ERR_INVALID when the bytes are neither, are cut short, lie about
+ * sizes, or have no PVH entry.
  */
-int kernel_extract(const void *p, size_t n, struct buf *ret, struct err *err)
+int kernel_extract(const void *data, size_t n, struct buf *ret, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*

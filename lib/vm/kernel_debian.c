@@ -18,7 +18,7 @@
 
 #define DEFAULT_PACKAGE "linux-image-cloud-amd64"
 #define APT_OUTPUT ((size_t)1 << 20)
-#define APT_TIMEOUT (10 * 60 * 1000)
+#define APT_TIMEOUT ((int64_t)10 * 60 * 1000)
 
 /* Run a program of apt and collect what it prints. */
 static int
@@ -199,6 +199,8 @@ kernel_from_debian(struct state *st, struct kernel *ret, struct err *err)
 			DEFAULT_PACKAGE), &package, err) ||
 		ask(package, &o, err))
 		return -1;
+	if (!o.file)
+		BUG("an offer without a file");
 	cache = open_cache(st, err);
 	if (cache < 0 || (!have(cache, &o) && fetch(cache, package, &o, err)))
 		return -1;
