@@ -26,7 +26,7 @@ struct call {
 	struct http_answer *answer;
 	size_t max;
 	size_t headers; /* bytes so far */
-	bool too_large;
+	bool too_large, headers_too_large;
 };
 
 static void
@@ -172,7 +172,7 @@ take_header(char *p, size_t size, size_t n, void *arg)
 	n *= size;
 	call->headers += n;
 	if (call->headers > HEADERS_MAX) {
-		call->too_large = true;
+		call->headers_too_large = true;
 		return 0;
 	}
 	/* A status line begins anew: what came was of an interim answer. */
@@ -299,6 +299,10 @@ failed(struct http *http, const struct http_request *q, CURLcode code,
 		return err_set(err, ERR_INVALID,
 			"the answer of '%s' is larger than %zu bytes", q->url,
 			call->max);
+	if (call->headers_too_large)
+		return err_set(err, ERR_INVALID,
+			"the headers of '%s' are larger than %d bytes", q->url,
+			HEADERS_MAX);
 	/* A certificate file of ours, not the server, is at fault. */
 	if (code == CURLE_SSL_CACERT_BADFILE)
 		return err_set(err, ERR_INVALID,

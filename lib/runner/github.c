@@ -58,7 +58,7 @@ read_api(struct config *c, struct github *gh, struct err *err)
 		n--;
 	gh->api = xstrndup(api, n);
 	if (http_check_url(gh->api, err))
-		return err_wrap(err, "api '%s' of github '%s'", api, gh->name);
+		return err_wrap(err, "api of github '%s'", gh->name);
 	return 0;
 }
 
@@ -186,8 +186,8 @@ call_scope(struct github *gh, const char *scope, struct github_call *call,
 	if (call_for(gh, account, call, ret, err))
 		return -1;
 	if (!*ret && strcmp(call->method, "DELETE") != 0)
-		return err_set(err, ERR_INVALID, "answer of '%s' is empty",
-			path);
+		return err_set(err, ERR_INVALID, "the answer of %s '%s' "
+			"is empty", call->method, path);
 	return 0;
 }
 
@@ -324,7 +324,7 @@ github_rate(struct github *gh, struct json **ret, struct err *err)
 	if (call_for(gh, NULL, &call, &j, err))
 		return -1;
 	if (!j)
-		return err_set(err, ERR_INVALID, "answer of '%s' is empty",
-			call.path);
+		return err_set(err, ERR_INVALID, "the answer of %s '%s' "
+			"is empty", call.method, call.path);
 	return answer_rate(j, ret, err);
 }

@@ -78,10 +78,11 @@ answer_runner_named(const struct json *j, const char *name,
 {
 	CLEANUP_JSON struct json *rows = json_get(j, "runners");
 	int64_t total = json_int(j, "total_count", -1);
-	size_t i, n = json_len(rows, "");
+	size_t i, n;
 
 	if (!rows || total < 0)
 		return unexpected(err, "runners");
+	n = json_len(rows, "");
 	for (i = 0; i < n; i++) {
 		CLEANUP_JSON struct json *row = json_at(rows, i);
 
@@ -116,11 +117,11 @@ answer_group(const struct json *j, const char *name, int64_t *ret_id,
 	size_t *ret_rows, struct err *err)
 {
 	CLEANUP_JSON struct json *rows = json_get(j, "runner_groups");
-	size_t i, n = json_len(rows, "");
+	size_t i, n;
 
 	if (!rows)
 		return unexpected(err, "runner_groups");
-	*ret_rows = n;
+	*ret_rows = n = json_len(rows, "");
 	*ret_id = 0;
 	for (i = 0; i < n; i++) {
 		CLEANUP_JSON struct json *row = json_at(rows, i);

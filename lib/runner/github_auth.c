@@ -75,8 +75,8 @@ call_app(struct github *gh, const char *method, const char *path,
 	if (!github_call(gh, &call, ret, ret_status, err)) {
 		if (*ret)
 			return 0;
-		return err_set(err, ERR_INVALID, "answer of '%s' is empty",
-			path);
+		return err_set(err, ERR_INVALID, "the answer of %s '%s' "
+			"is empty", method, path);
 	}
 	if (*ret_status == 401)
 		return err_wrap(err, "app-id and key-file of github '%s' do "
@@ -115,12 +115,12 @@ only_installation(struct github *gh, struct err *err)
 	if (call_app(gh, "GET", "/app/installations?per_page=2", &list,
 		&status, err))
 		return -1;
-	if (json_len(list, "") != 1)
+	row = json_at(list, 0);
+	if (!row || json_len(list, "") != 1)
 		return err_set(err, ERR_USAGE,
 			"the App of github '%s' has %s: set installation-id",
 			gh->name, json_len(list, "") ?
 			"several installations" : "no installation");
-	row = json_at(list, 0);
 	return answer_id(row, &gh->installation, err);
 }
 

@@ -103,14 +103,18 @@ refused(struct github *gh, const struct github_call *call,
 		a->status, message);
 }
 
+/* Without the parser's words: they quote the answer, maybe with a secret. */
 static int
 accepted(const struct github_call *call, const struct http_answer *a,
 	struct json **ret, struct err *err)
 {
+	struct err unused = ERR_INIT;
 	struct json *j = NULL;
 
-	if (a->body.len && json_parse(a->body.s, a->body.len, &j, err))
-		return err_wrap(err, "answer of '%s'", call->path);
+	if (a->body.len && json_parse(a->body.s, a->body.len, &j, &unused))
+		return err_set(err, ERR_INVALID,
+			"the answer of %s '%s' is not JSON", call->method,
+			call->path);
 	*ret = j;
 	return 0;
 }
