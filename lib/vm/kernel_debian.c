@@ -205,6 +205,7 @@ kernel_from_debian(struct state *st, struct kernel *ret, struct err *err)
 	if (cache < 0 || (!have(cache, &o) && fetch(cache, package, &o, err)))
 		return -1;
 	path = xasprintf("%s/cache/%s", state_path(st), o.file);
+	ret->modules.trim = true;
 	if (unpack_deb(path, &u, err))
 		return err_wrap(err, "kernel package '%s'", package);
 	if (!ret->version)

@@ -158,6 +158,12 @@ find(struct modules *m, const char *name, size_t len)
 	return NULL;
 }
 
+static bool
+is_elf(const struct buf *b)
+{
+	return b->len >= SELFMAG && !memcmp(b->s, ELFMAG, SELFMAG);
+}
+
 /* Read, if it is on disk; plain, if it is compressed. */
 static int
 load(struct module *mod, struct err *err)
@@ -167,11 +173,11 @@ load(struct module *mod, struct err *err)
 	if (mod->path && !mod->data.len &&
 		fs_read(AT_FDCWD, mod->path, MODULE_MAX, &mod->data, err))
 		return -1;
-	if (mod->data.len >= SELFMAG && !memcmp(mod->data.s, ELFMAG, SELFMAG))
+	if (is_elf(&mod->data))
 		return 0;
 	if (unpack_stream(mod->data.s, mod->data.len, MODULE_MAX, &plain, err))
 		return err_wrap(err, "module '%s'", mod->name);
-	if (plain.len < SELFMAG || memcmp(plain.s, ELFMAG, SELFMAG) != 0)
+	if (!is_elf(&plain))
 		return err_set(err, ERR_INVALID, "module '%s': not an ELF file",
 			mod->name);
 	buf_release(&mod->data);
@@ -232,6 +238,8 @@ visit(struct walk *w, const char *name, size_t len, int depth)
 	if (visit_list(w, depends, depth + 1))
 		return -1;
 	mod->mark = MARK_DONE;
+	if (w->m->trim)
+		module_trim(&mod->data);
 	return w->emit(mod, w->arg);
 }
 
@@ -254,67 +262,4 @@ modules_order(struct modules *m,
 		if (visit(&w, useful[i], strlen(useful[i]), 0))
 			return -1;
 	return 0;
-}
-
-/* The section header i, when it and what it describes are inside. */
-static const Elf64_Shdr *
-section(const unsigned char *p, size_t n, const Elf64_Ehdr *eh, size_t i,
-	Elf64_Shdr *sh)
-{
-	if (eh->e_shoff > n || (n - eh->e_shoff) / sizeof(*sh) <= i)
-		return NULL;
-	memcpy(sh, p + eh->e_shoff + i * sizeof(*sh), sizeof(*sh));
-	if (sh->sh_type == SHT_NOBITS || sh->sh_offset > n ||
-		sh->sh_size > n - sh->sh_offset)
-		return NULL;
-	return sh;
-}
-
-/* In a section of NUL-terminated strings; the last must have its NUL. */
-static const char *
-find_info(const char *s, size_t n, const char *key)
-{
-	size_t k = strlen(key);
-
-	while (n) {
-		const char *nul = memchr(s, '\0', n);
-
-		if (!nul)
-			return NULL;
-		if ((size_t)(nul - s) > k && !memcmp(s, key, k) && s[k] == '=')
-			return s + k + 1;
-		n -= (size_t)(nul - s) + 1;
-		s = nul + 1;
-	}
-	return NULL;
-}
-
-const char *
-module_info(const void *p, size_t n, const char *key)
-{
-	static const char name[] = ".modinfo";
-	const unsigned char *b = p;
-	Elf64_Shdr sh, names;
-	Elf64_Ehdr eh;
-	size_t i;
-
-	if (n < sizeof(eh))
-		return NULL;
-	memcpy(&eh, p, sizeof(eh));
-	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 ||
-		eh.e_ident[EI_CLASS] != ELFCLASS64 ||
-		eh.e_shentsize != sizeof(sh) ||
-		!section(b, n, &eh, eh.e_shstrndx, &names))
-		return NULL;
-	for (i = 0; i < eh.e_shnum; i++) {
-		if (!section(b, n, &eh, i, &sh) ||
-			sh.sh_name > names.sh_size ||
-			names.sh_size - sh.sh_name < sizeof(name) ||
-			memcmp(b + names.sh_offset + sh.sh_name, name,
-				sizeof(name)) != 0)
-			continue;
-		return find_info((const char *)b + sh.sh_offset, sh.sh_size,
-			key);
-	}
-	return NULL;
 }

@@ -30,6 +30,7 @@ struct modules {
 	struct module *v;
 	size_t n, alloc;
 	bool known; /* false: nothing given, all is taken as built in */
+	bool trim; /* give out what module_trim() leaves */
 };
 
 #define MODULES_INIT ((struct modules){ .v = NULL })
@@ -58,6 +59,14 @@ int modules_order(struct modules *m,
  * The value of the first "key=value" in the .modinfo of n bytes of ELF;
  * borrowed from them; NULL without one, or when the ELF is broken.
  */
-const char *module_info(const void *p, size_t n, const char *key);
+const char *module_info(const void *data, size_t n, const char *key);
+
+/*
+ * Take off what only costs time in a guest, above all an emulated one: the
+ * signature (every module's would be verified) and the type information
+ * (section .BTF, hidden by its name).  For kernels that do not insist on
+ * signatures; they note the module as unsigned.
+ */
+void module_trim(struct buf *b);
 
 #endif

@@ -16,10 +16,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 module(const uint8_t *data, size_t size)
 {
+	CLEANUP_BUF struct buf b = BUF_INIT;
 	const char *s = module_info(data, size, "depends");
 
 	/* it ends inside: strlen() stays in bounds */
 	if (s && strlen(s) >= size)
+		abort();
+	buf_add(&b, data, size);
+	module_trim(&b);
+	if (b.len > size)
 		abort();
 }
 

@@ -312,6 +312,48 @@ test_modinfo(void)
 }
 
 static void
+sign(struct buf *b, uint32_t says, size_t really)
+{
+	char info[12] = { 0 };
+	size_t i;
+
+	for (i = 0; i < really; i++)
+		buf_addc(b, 's');
+	for (i = 0; i < 4; i++)
+		info[8 + i] = (char)(says >> (24 - 8 * i));
+	buf_add(b, info, sizeof(info));
+	buf_adds(b, "~Module signature appended~\n");
+}
+
+static void
+test_trim(void)
+{
+	CLEANUP_BUF struct buf m = BUF_INIT, lie = BUF_INIT, tiny = BUF_INIT;
+	size_t plain;
+
+	make_module("depends=", 9, &m);
+	/* the second section's name becomes the one to be hidden */
+	memcpy(m.s + 64 + 1, ".BTF", 5);
+	plain = m.len;
+	sign(&m, 300, 300);
+	module_trim(&m);
+	is_int((int64_t)m.len, (int64_t)plain, "the signature is cut off");
+	ok(!memcmp(m.s + 64 + 1, ".bTF", 5), "type information is hidden");
+	is_str(module_info(m.s, m.len, "depends"), "", "the rest is as it was");
+	module_trim(&m);
+	is_int((int64_t)m.len, (int64_t)plain, "what has none stays whole");
+	make_module("depends=", 9, &lie);
+	plain = lie.len;
+	sign(&lie, 0xffffffff, 3);
+	module_trim(&lie);
+	is_int((int64_t)lie.len, (int64_t)plain + 3 + 40,
+		"a signature longer than the file is none");
+	buf_adds(&tiny, "~Module signature appended~\n");
+	module_trim(&tiny);
+	is_int((int64_t)tiny.len, 28, "nor is one without its trailer");
+}
+
+static void
 write_module(const char *path, const char *depends)
 {
 	CLEANUP_BUF struct buf info = BUF_INIT, m = BUF_INIT;
@@ -403,6 +445,7 @@ main(void)
 	test_bomb();
 	test_cut();
 	test_modinfo();
+	test_trim();
 	test_order();
 	test_files();
 	tmp_leave();
