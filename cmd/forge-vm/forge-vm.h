@@ -1,19 +1,48 @@
-/* The verbs of forge-vm; each is in the file of its name. */
+/* The verbs of forge-vm; each is in the file of its name or group. */
 #ifndef FORGE_VM_CMD_H
 #define FORGE_VM_CMD_H
 
 #include <popt.h>
 #include "lib/base/err.h"
 
+struct state;
+struct vm_spec;
+
+extern const struct poptOption run_options[];
+extern const struct poptOption start_options[];
+extern const struct poptOption supervise_options[];
+extern const struct poptOption plan_options[];
+extern const struct poptOption exec_options[];
+extern const struct poptOption stop_options[];
+extern const struct poptOption wait_options[];
+extern const struct poptOption logs_options[];
 extern const struct poptOption doctor_options[];
 extern const struct poptOption image_build_options[];
 extern const struct poptOption fsck_options[];
 
+int cmd_run(int argc, const char **argv, struct err *err);
+int cmd_start(int argc, const char **argv, struct err *err);
+int cmd_supervise(int argc, const char **argv, struct err *err);
+int cmd_plan(int argc, const char **argv, struct err *err);
+int cmd_exec(int argc, const char **argv, struct err *err);
+int cmd_list(int argc, const char **argv, struct err *err);
+int cmd_show(int argc, const char **argv, struct err *err);
+int cmd_stop(int argc, const char **argv, struct err *err);
+int cmd_destroy(int argc, const char **argv, struct err *err);
+int cmd_wait(int argc, const char **argv, struct err *err);
+int cmd_logs(int argc, const char **argv, struct err *err);
+int cmd_lease_list(int argc, const char **argv, struct err *err);
+int cmd_lease_take(int argc, const char **argv, struct err *err);
+int cmd_lease_release(int argc, const char **argv, struct err *err);
 int cmd_doctor(int argc, const char **argv, struct err *err);
 int cmd_image_build(int argc, const char **argv, struct err *err);
 int cmd_image_list(int argc, const char **argv, struct err *err);
 int cmd_image_show(int argc, const char **argv, struct err *err);
 int cmd_image_rm(int argc, const char **argv, struct err *err);
 int cmd_fsck(int argc, const char **argv, struct err *err);
+
+/* plan.c, for run.c, which has the options of a boot. */
+int plan_print(struct state *st, const struct vm_spec *spec, struct err *err)
+	__attribute__((warn_unused_result));
 
 #endif

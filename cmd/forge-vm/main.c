@@ -9,7 +9,38 @@
 
 #define IMAGES "forge-vm image list -q .name 2>/dev/null"
 
+#define VMS "forge-vm list -q .name 2>/dev/null"
+
 static const struct verb verbs[] = {
+	{ "run", "--image IMAGE [-- CMD [ARG...]]",
+		"boot, run CMD, exit with its status, gone", run_options, 0,
+		-1, VERB_COMMAND, cmd_run, NULL },
+	{ "start", "--image IMAGE", "boot and keep running; print its name",
+		start_options, 0, 0, 0, cmd_start, NULL },
+	{ "supervise", "", "what start starts", supervise_options, 0, 0,
+		VERB_HIDDEN, cmd_supervise, NULL },
+	{ "exec", "NAME [--] CMD [ARG...]", "run CMD in a running VM",
+		exec_options, 1, -1, VERB_COMMAND, cmd_exec, VMS },
+	{ "stop", "NAME...", "end the processes in it and power off",
+		stop_options, 1, -1, 0, cmd_stop, VMS },
+	{ "destroy", "NAME...", "kill it now and forget it", NULL, 1, -1, 0,
+		cmd_destroy, VMS },
+	{ "wait", "NAME", "wait until it has stopped, or is ready",
+		wait_options, 1, 1, 0, cmd_wait, VMS },
+	{ "list", "", "the VMs there are", NULL, 0, 0, 0, cmd_list, NULL },
+	{ "show", "NAME", "everything about one VM", NULL, 1, 1, 0, cmd_show,
+		VMS },
+	{ "logs", "NAME", "its console", logs_options, 1, 1, 0, cmd_logs,
+		VMS },
+	{ "plan", "--image IMAGE", "what start would do, to the last argument",
+		plan_options, 0, 0, 0, cmd_plan, NULL },
+	{ "lease list", "", "the addresses in use", NULL, 0, 0, 0,
+		cmd_lease_list, NULL },
+	{ "lease take", "HOLDER", "take an address; print it", NULL, 1, 1, 0,
+		cmd_lease_take, NULL },
+	{ "lease release", "HOLDER...", "give addresses back", NULL, 1, -1, 0,
+		cmd_lease_release,
+		"forge-vm lease list -q .holder 2>/dev/null" },
 	{ "doctor", "", "is this host fit for VMs, and what to do if not",
 		doctor_options, 0, 0, 0, cmd_doctor, NULL },
 	{ "image build", "[--base BASE] [NAME]", "build an image",

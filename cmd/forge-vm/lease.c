@@ -1,0 +1,75 @@
+#include "cmd/forge-vm/forge-vm.h"
+
+#include <stdio.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/output.h"
+#include "lib/base/parse.h"
+#include "lib/state/state.h"
+#include "lib/vm/lease.h"
+#include "lib/vm/vm.h"
+#include "lib/base/banned.h"
+
+struct printer {
+	struct output *out;
+	struct err *err;
+};
+
+static int
+print(struct json *row, void *arg)
+{
+	struct printer *p = arg;
+
+	return output_row(p->out, row, p->err);
+}
+
+int
+cmd_lease_list(int argc, const char **argv, struct err *err)
+{
+	static const struct column columns[] = { { "ADDRESS", "address", 0 },
+		{ "HOLDER", "holder", 0 }, { "VM", "vm", 0 },
+		{ "AGE", "taken_at", COLUMN_AGE } };
+	CLEANUP_STATE struct state *st = NULL;
+	struct printer p = { .err = err };
+
+	(void)argc;
+	(void)argv;
+	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err) ||
+		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
+		lease_each(st, print, &p, err) || output_close(p.out, err))
+		return err_status(err->code);
+	return EXIT_OK;
+}
+
+int
+cmd_lease_take(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	uint32_t address;
+	char text[16];
+
+	(void)argc;
+	if (parse_name(argv[0], "HOLDER", err) || state_open(&st, err) ||
+		lease_take(st, argv[0], &address, err))
+		return err_status(err->code);
+	puts(address_format(address, text, sizeof(text)));
+	return EXIT_OK;
+}
+
+int
+cmd_lease_release(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	int i, status = EXIT_OK;
+
+	if (state_open(&st, err))
+		return err_status(err->code);
+	for (i = 0; i < argc; i++) {
+		struct err one = ERR_INIT;
+
+		if (parse_name(argv[i], "HOLDER", &one) ||
+			lease_release(st, argv[i], &one))
+			status = err_print(&one);
+	}
+	return status;
+}

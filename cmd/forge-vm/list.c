@@ -1,0 +1,59 @@
+#include "cmd/forge-vm/forge-vm.h"
+
+#include "lib/base/mem.h"
+#include "lib/base/output.h"
+#include "lib/base/parse.h"
+#include "lib/state/state.h"
+#include "lib/vm/vm.h"
+#include "lib/base/banned.h"
+
+struct printer {
+	struct output *out;
+	struct err *err;
+};
+
+static int
+print(struct json *row, void *arg)
+{
+	struct printer *p = arg;
+
+	return output_row(p->out, row, p->err);
+}
+
+int
+cmd_list(int argc, const char **argv, struct err *err)
+{
+	static const struct column columns[] = { { "NAME", "name", 0 },
+		{ "STATE", "state", 0 }, { "IMAGE", "image", 0 },
+		{ "ADDRESS", "address", 0 }, { "CPUS", "cpus", COLUMN_RIGHT },
+		{ "MEMORY_MB", "memory_mb", COLUMN_RIGHT },
+		{ "AGE", "created_at", COLUMN_AGE } };
+	CLEANUP_STATE struct state *st = NULL;
+	struct printer p = { .err = err };
+	struct db *db;
+
+	(void)argc;
+	(void)argv;
+	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err) ||
+		state_db(st, &db, err) ||
+		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
+		vm_each(db, print, &p, err) || output_close(p.out, err))
+		return err_status(err->code);
+	return EXIT_OK;
+}
+
+int
+cmd_show(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	struct json *row;
+	struct db *db;
+
+	(void)argc;
+	if (parse_name(argv[0], "NAME", err) || state_open(&st, err) ||
+		vm_repair(st, false, NULL, NULL, err) ||
+		state_db(st, &db, err) || vm_show(db, argv[0], &row, err) ||
+		output_one(row, err))
+		return err_status(err->code);
+	return EXIT_OK;
+}

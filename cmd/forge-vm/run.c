@@ -1,0 +1,326 @@
+#include "cmd/forge-vm/forge-vm.h"
+#include "cmd/forge-vm/exec_options.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/cmd.h"
+#include "lib/base/fs.h"
+#include "lib/base/mem.h"
+#include "lib/base/parse.h"
+#include "lib/base/proc.h"
+#include "lib/state/config.h"
+#include "lib/state/state.h"
+#include "lib/vm/image.h"
+#include "lib/vm/supervise.h"
+#include "lib/base/banned.h"
+
+static char *arg_name, *arg_image, *arg_memory, *arg_net, *arg_driver;
+static char *arg_timeout, *arg_boot_timeout;
+static int arg_cpus = 1, arg_notify_fd = -1;
+
+#define VM_OPTIONS                                                           \
+	{ "image", 'i', POPT_ARG_STRING, &arg_image, 0, "boot this image",   \
+		"IMAGE" },                                                   \
+		{ "name", 'n', POPT_ARG_STRING, &arg_name, 0,                \
+			"name of the VM (default: made up)", "NAME" },       \
+		{ "cpus", 0, POPT_ARG_INT, &arg_cpus, 0,                     \
+			"processors (1)", "N" },                             \
+		{ "memory", 'm', POPT_ARG_STRING, &arg_memory, 0,            \
+			"memory (512M)", "SIZE" },                           \
+		{ "net", 0, POPT_ARG_STRING, &arg_net, 0,                    \
+			"none or user (vm.net, else user)", "MODE" },        \
+		{ "driver", 0, POPT_ARG_STRING, &arg_driver, 0,              \
+			"hypervisor driver (vm.driver, else qemu)",          \
+			"NAME" },                                            \
+	{                                                                    \
+		"boot-timeout", 0, POPT_ARG_STRING, &arg_boot_timeout, 0,    \
+			"give up when it is not up by then "                 \
+			"(vm.boot-timeout, else 60s)", "DURATION"            \
+	}
+
+#define NOTIFY                                                             \
+	{                                                                  \
+		"notify-fd", 0, POPT_ARG_INT, &arg_notify_fd, 0,           \
+			"write its name to this fd when it is up", "FD"    \
+	}
+
+const struct poptOption run_options[] = { VM_OPTIONS, NOTIFY, EXEC_OPTIONS,
+	{ "timeout", 0, POPT_ARG_STRING, &arg_timeout, 0,
+		"end a command that takes longer", "DURATION" },
+	POPT_TABLEEND };
+const struct poptOption start_options[] = { VM_OPTIONS, POPT_TABLEEND };
+const struct poptOption supervise_options[] = { VM_OPTIONS, NOTIFY,
+	POPT_TABLEEND };
+const struct poptOption plan_options[] = { VM_OPTIONS, POPT_TABLEEND };
+
+/* ---- from options to a specification ---- */
+
+static int
+fill_numbers(struct config *c, struct vm_boot *boot, struct err *err)
+{
+	boot->spec.memory = 512 << 20;
+	boot->boot_timeout = 60000;
+	if (config_duration(c, "vm", NULL, "boot-timeout", boot->boot_timeout,
+		    &boot->boot_timeout, err))
+		return -1;
+	if (arg_boot_timeout &&
+		parse_duration(arg_boot_timeout, "--boot-timeout",
+			&boot->boot_timeout, err))
+		return -1;
+	if (arg_memory &&
+		parse_size(arg_memory, 64 << 20, (int64_t)1 << 42, "--memory",
+			&boot->spec.memory, err))
+		return -1;
+	boot->spec.memory &= ~(int64_t)0xfffff;
+	if (arg_cpus < 1 || arg_cpus > 255)
+		return err_set(err, ERR_USAGE, "--cpus: %d is not 1 to 255",
+			arg_cpus);
+	boot->spec.cpus = arg_cpus;
+	return arg_timeout ? parse_duration(arg_timeout, "--timeout",
+				     &boot->timeout, err) :
+			     0;
+}
+
+static int
+check_names(const struct vm_spec *s, struct err *err)
+{
+	if (strcmp(s->net, "none") != 0 && strcmp(s->net, "user") != 0)
+		return err_set(err, ERR_USAGE,
+			"--net: '%.40s' is neither none nor user", s->net);
+	return parse_name(s->name, "--name", err) ||
+			parse_name(s->image, "--image", err) ||
+			parse_name(s->driver, "--driver", err) ?
+		-1 :
+		0;
+}
+
+/* Strings are the options' or the configuration's: they outlive boot. */
+static int
+make_boot(struct state *st, struct vm_boot *boot, struct err *err)
+{
+	struct config *c;
+
+	*boot = (struct vm_boot){ .notify_fd = arg_notify_fd };
+	if (!arg_image)
+		return err_set(err, ERR_USAGE, "--image is needed");
+	if (!arg_name) {
+		CLEANUP_FREE char *random = random_name(8);
+
+		arg_name = xasprintf("vm-%s", random);
+	}
+	if (state_config(st, &c, err))
+		return -1;
+	boot->spec.name = arg_name;
+	boot->spec.image = arg_image;
+	boot->spec.driver = arg_driver ? arg_driver :
+		config_str(c, "vm", NULL, "driver", "qemu");
+	boot->spec.net = arg_net ? arg_net :
+				   config_str(c, "vm", NULL, "net", "user");
+	if (arg_notify_fd >= 0 && fd_cloexec(arg_notify_fd, true))
+		return err_sys(err, "--notify-fd %d", arg_notify_fd);
+	return fill_numbers(c, boot, err) || check_names(&boot->spec, err) ?
+		-1 :
+		0;
+}
+
+/* ---- run ---- */
+
+/* What the image says to run, when nobody else does; /bin/sh at last. */
+static void
+default_command(const struct image *im, struct argv *ret)
+{
+	CLEANUP_JSON struct json *list = json_get(im->manifest, "entrypoint");
+	size_t i, n = list ? json_len(list, "") : 0;
+
+	for (i = 0; i < n; i++) {
+		CLEANUP_JSON struct json *word = json_at(list, i);
+
+		argv_push(ret, json_str(word, "", ""));
+	}
+	if (!ret->n)
+		argv_push(ret, "/bin/sh");
+}
+
+/* Environment, user and directory of the image come before the options. */
+static void
+image_defaults(const struct image *im, struct argv *env)
+{
+	CLEANUP_JSON struct json *list = json_get(im->manifest, "env");
+	size_t i, n = list ? json_len(list, "") : 0;
+
+	for (i = 0; i < n; i++) {
+		CLEANUP_JSON struct json *word = json_at(list, i);
+
+		if (strchr(json_str(word, "", ""), '='))
+			argv_push(env, json_str(word, "", ""));
+	}
+	if (!exec_arg_user && json_has(im->manifest, "user"))
+		exec_arg_user = xstrdup(json_str(im->manifest, "user", ""));
+	if (!exec_arg_workdir && json_has(im->manifest, "workdir"))
+		exec_arg_workdir =
+			xstrdup(json_str(im->manifest, "workdir", ""));
+}
+
+static int
+run(struct state *st, const char **command, int n, int *ret_status,
+	struct err *err)
+{
+	CLEANUP_IMAGE struct image im = IMAGE_INIT;
+	CLEANUP_ARGV struct argv env = ARGV_INIT, words = ARGV_INIT;
+	struct exec_request request;
+	struct vm_boot boot;
+
+	if (make_boot(st, &boot, err) ||
+		vm_repair(st, false, NULL, NULL, err) ||
+		image_open(st, boot.spec.image, &im, err))
+		return -1;
+	image_defaults(&im, &env);
+	if (n)
+		argv_pushv(&words, command);
+	else
+		default_command(&im, &words);
+	if (exec_request_make((const char *const *)words.v, &env, &request,
+		    err))
+		return -1;
+	boot.exec = &request;
+	return supervise(st, &boot, ret_status, err);
+}
+
+/* A place: 125 for whatever keeps the command from beginning. */
+int
+cmd_run(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	const char **command = cmd_command(&argc, argv);
+	int status;
+
+	if (!state_open(&st, err) && !run(st, command, argc, &status, err))
+		return status;
+	if (err->code == ERR_USAGE)
+		return EXIT_USAGE;
+	return err->code == ERR_TIMEOUT ? EXIT_TIMEOUT : EXIT_PLACE;
+}
+
+/* ---- start ---- */
+
+/* The supervisor of a started VM: the same process in its own session. */
+int
+cmd_supervise(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	struct vm_boot boot;
+	int status;
+
+	(void)argc;
+	(void)argv;
+	if (state_open(&st, err) || make_boot(st, &boot, err))
+		return err_status(err->code);
+	boot.spec.keep = true;
+	if (supervise(st, &boot, &status, err))
+		return err_status(err->code);
+	return status;
+}
+
+static int
+self(struct proc *p, struct state *st, const struct vm_boot *boot, int fd,
+	struct err *err)
+{
+	char exe[4096];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (n < 0)
+		return err_sys(err, "cannot read /proc/self/exe");
+	exe[n] = '\0';
+	argv_push(&p->argv, exe);
+	argv_push(&p->argv, "supervise");
+	argv_pushf(&p->argv, "--state=%s", state_path(st));
+	argv_pushf(&p->argv, "--name=%s", boot->spec.name);
+	argv_pushf(&p->argv, "--image=%s", boot->spec.image);
+	argv_pushf(&p->argv, "--driver=%s", boot->spec.driver);
+	argv_pushf(&p->argv, "--net=%s", boot->spec.net);
+	argv_pushf(&p->argv, "--cpus=%d", boot->spec.cpus);
+	argv_pushf(&p->argv, "--memory=%lld", (long long)boot->spec.memory);
+	argv_pushf(&p->argv, "--boot-timeout=%lldms",
+		(long long)boot->boot_timeout);
+	argv_pushf(&p->argv, "--notify-fd=%d", fd);
+	return 0;
+}
+
+/* 0: it is up; else its status, what it complained of passed on. */
+static int
+detach(struct state *st, const struct vm_boot *boot, int *ret_status,
+	struct err *err)
+{
+	CLEANUP_PROC struct proc p = PROC_INIT;
+	CLEANUP_BUF struct buf name = BUF_INIT, said = BUF_INIT;
+	CLEANUP_CLOSE int rfd = -1, wfd = -1;
+	struct child child = CHILD_INIT;
+	struct proc_status status;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC))
+		return err_sys(err, "cannot make a pipe");
+	rfd = fds[0];
+	wfd = fds[1];
+	if (self(&p, st, boot, wfd, err))
+		return -1;
+	p.in = PROC_NULL;
+	p.out = PROC_NULL;
+	p.err = PROC_PIPE;
+	p.new_session = true;
+	p.pass[p.npass++] = wfd;
+	if (proc_spawn(&p, &child, err))
+		return -1;
+	(void)close(steal_fd(&wfd)); /* a pipe */
+	*ret_status = 0;
+	if (buf_read_fd(&name, rfd, 4096, "the VM's name", err))
+		return -1;
+	if (!name.len) {
+		if (buf_read_fd(&said, child.err, 65536, "its errors", err) ||
+			proc_wait(&child, -1, &status, err))
+			return -1;
+		*ret_status = proc_exit_status(&status);
+		if (write_all(STDERR_FILENO, said.s, said.len))
+			return err_sys(err, "cannot write to stderr");
+	}
+	child_close(&child);
+	return 0;
+}
+
+int
+cmd_start(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	struct vm_boot boot;
+	int status = EXIT_FAILED;
+
+	(void)argc;
+	(void)argv;
+	if (state_open(&st, err) || make_boot(st, &boot, err) ||
+		vm_repair(st, false, NULL, NULL, err) ||
+		detach(st, &boot, &status, err))
+		return err_status(err->code);
+	if (!status)
+		puts(boot.spec.name);
+	return status;
+}
+
+/* ---- plan ---- */
+
+int
+cmd_plan(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	struct vm_boot boot;
+
+	(void)argc;
+	(void)argv;
+	if (state_open(&st, err) || make_boot(st, &boot, err) ||
+		plan_print(st, &boot.spec, err))
+		return err_status(err->code);
+	return EXIT_OK;
+}

@@ -1,0 +1,68 @@
+#include "lib/vm/plan.h"
+
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/state/state.h"
+#include "lib/vm/driver.h"
+#include "lib/vm/image.h"
+#include "lib/vm/lease.h"
+#include "lib/vm/mac.h"
+#include "lib/vm/vm.h"
+#include "lib/base/banned.h"
+
+static struct json *
+changes(const struct vm_spec *spec, const struct vm_address *a)
+{
+	struct json *list = json_array();
+	CLEANUP_FREE char *row = xasprintf("database: row for VM '%s'",
+		spec->name);
+	CLEANUP_FREE char *dir = xasprintf("files: vm/%s/{console.log,"
+					   "ctl.sock}", spec->name);
+	CLEANUP_FREE char *lock = xasprintf("locks: run/vm/%s, and shared "
+					    "run/image/%s",
+		spec->name, spec->image);
+	char text[16];
+
+	json_push_str(list, row);
+	if (a->address) {
+		CLEANUP_FREE char *lease = xasprintf("database: lease of %s",
+			address_format(a->address, text, sizeof(text)));
+
+		json_push_str(list, lease);
+	}
+	json_push_str(list, dir);
+	json_push_str(list, lock);
+	return list;
+}
+
+int
+vm_plan(struct state *st, const struct vm_spec *spec, struct json **ret,
+	struct err *err)
+{
+	CLEANUP_IMAGE struct image im = IMAGE_INIT;
+	struct vm_address address = { 0 };
+	struct json *driver = NULL, *argv = NULL, *o;
+	struct subnet subnet;
+
+	if (subnet_load(st, &subnet, err) ||
+		image_open(st, spec->image, &im, err))
+		return -1;
+	if (strcmp(spec->net, "none") != 0) {
+		if (lease_next(st, &subnet, &address.address, err))
+			return -1;
+		mac_of(spec->name, address.address, address.mac);
+	}
+	if (driver_spec(st, spec, &im, &address, &subnet, 3, 4, &driver, err))
+		return -1;
+	if (driver_ask(spec->driver, "argv", driver, &argv, err)) {
+		json_free(driver);
+		return -1;
+	}
+	o = json_object();
+	json_put(o, "spec", driver);
+	json_put(o, "argv", argv);
+	json_put(o, "changes", changes(spec, &address));
+	*ret = o;
+	return 0;
+}

@@ -1,0 +1,224 @@
+#include "lib/vm/vm.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/argv.h"
+#include "lib/base/fs.h"
+#include "lib/base/mem.h"
+#include "lib/base/proc.h"
+#include "lib/state/db.h"
+#include "lib/state/event.h"
+#include "lib/state/state.h"
+#include "lib/vm/lease.h"
+#include "lib/base/banned.h"
+
+#define KILL_WAIT 5000 /* ms for a killed supervisor to let go of its lock */
+
+struct repair {
+	struct state *st;
+	struct db *db;
+	bool dry;
+	void (*told)(const char *line, void *arg);
+	void *arg;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+tell(const struct repair *r, const char *fmt, ...)
+{
+	CLEANUP_FREE char *line = NULL;
+	va_list ap;
+
+	if (!r->told)
+		return;
+	va_start(ap, fmt);
+	line = xvasprintf(fmt, ap);
+	va_end(ap);
+	r->told(line, r->arg);
+}
+
+static void
+kill_process(const char *identity)
+{
+	pid_t pid = identity ? proc_find(identity) : 0;
+
+	if (pid)
+		(void)kill(pid, SIGKILL); /* it may have ended just now */
+}
+
+/*
+ * Under the lock of the dead: nobody else buries it, and no new VM of that
+ * name begins meanwhile.
+ */
+static int
+bury(struct repair *r, const char *name, const char *hypervisor,
+	struct err *err)
+{
+	CLEANUP_CLOSE int lock = -1;
+
+	if (state_lock(r->st, "vm", name, 0, 0, &lock, err)) {
+		if (err->code != ERR_BUSY)
+			return -1;
+		*err = ERR_INIT;
+		return 0; /* alive */
+	}
+	tell(r, "vm '%s': its supervisor is dead", name);
+	if (r->dry)
+		return 0;
+	kill_process(hypervisor);
+	if (vm_remove_files(r->st, name, err))
+		return -1;
+	return vm_ended(r->db, name, true, EXIT_PLACE, "its supervisor died",
+		err);
+}
+
+static int
+bury_dead(struct repair *r, struct err *err)
+{
+	static const char sql[] =
+		"SELECT name, coalesce(hypervisor, '') FROM vm WHERE "
+		"state IN ('starting', 'running', 'stopping')";
+	CLEANUP_ARGV struct argv list = ARGV_INIT;
+	CLEANUP_ROWS struct db_rows *rows = NULL;
+	size_t i;
+	int rc;
+
+	if (db_query(r->db, &rows, sql, err, DB_LAST))
+		return -1;
+	while ((rc = db_next(rows, err)) == 1) {
+		argv_push(&list, db_text(rows, 0));
+		argv_push(&list, db_text(rows, 1));
+	}
+	if (rc)
+		return -1;
+	db_done(rows);
+	rows = NULL;
+	for (i = 0; i < list.n; i += 2)
+		if (bury(r, list.v[i], list.v[i + 1], err))
+			return -1;
+	return 0;
+}
+
+int
+vm_repair(struct state *st, bool dry,
+	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+{
+	struct repair r = { .st = st, .dry = dry, .told = told, .arg = arg };
+
+	return state_db(st, &r.db, err) || bury_dead(&r, err) ? -1 : 0;
+}
+
+/* ---- directories without a row ---- */
+
+static int
+check_directory(struct repair *r, const char *name, struct err *err)
+{
+	CLEANUP_FREE char *state = NULL;
+	CLEANUP_CLOSE int lock = -1;
+
+	if (vm_state(r->db, name, &state, err))
+		return -1;
+	if (*state && strcmp(state, "stopped") && strcmp(state, "crashed"))
+		return 0;
+	if (state_lock(r->st, "vm", name, 0, 0, &lock, err)) {
+		if (err->code != ERR_BUSY)
+			return -1;
+		*err = ERR_INIT;
+		return 0; /* its row is just being made */
+	}
+	if (*state)
+		return 0; /* kept for its log */
+	tell(r, "vm/%s: files without a VM", name);
+	return r->dry ? 0 : vm_remove_files(r->st, name, err);
+}
+
+int
+vm_fsck(struct state *st, bool dry,
+	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+{
+	struct repair r = { .st = st, .dry = dry, .told = told, .arg = arg };
+	int fd, rc = 0;
+	struct dirent *e;
+	DIR *d;
+
+	if (vm_repair(st, dry, told, arg, err) || state_db(st, &r.db, err))
+		return -1;
+	fd = openat(state_dir(st), "vm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 :
+			err_sys(err, "cannot open '%s/vm'", state_path(st));
+	d = fdopendir(fd);
+	if (!d) {
+		(void)close(fd); /* read only */
+		return err_sys(err, "cannot read '%s/vm'", state_path(st));
+	}
+	while (!rc && (e = readdir(d)))
+		if (e->d_name[0] != '.')
+			rc = check_directory(&r, e->d_name, err);
+	(void)closedir(d); /* read only */
+	return rc;
+}
+
+/* ---- destroy ---- */
+
+static int
+identities(struct db *db, const char *name, char **ret_supervisor,
+	char **ret_hypervisor, struct err *err)
+{
+	static const char sql[] =
+		"SELECT supervisor, hypervisor FROM vm WHERE name = ?1";
+	CLEANUP_ROWS struct db_rows *rows = NULL;
+	int rc;
+
+	if (db_query(db, &rows, sql, err, DB_S(name)))
+		return -1;
+	rc = db_next(rows, err);
+	if (rc < 0)
+		return -1;
+	if (!rc)
+		return err_set(err, ERR_NOTFOUND,
+			"no VM '%s'; 'forge-vm list' shows those there are",
+			name);
+	*ret_supervisor = xstrdup_null(db_text(rows, 0));
+	*ret_hypervisor = xstrdup_null(db_text(rows, 1));
+	return 0;
+}
+
+static int
+forget(struct db *db, const char *name, struct err *err)
+{
+	CLEANUP_TXN struct txn t = TXN_INIT;
+	int changes;
+
+	if (db_begin(db, &t, err) || lease_drop(db, name, err) ||
+		db_run(db, "DELETE FROM vm WHERE name = ?1", &changes, err,
+			DB_S(name)))
+		return -1;
+	if (changes && event_add(db, "vm.destroyed", name, NULL, err))
+		return -1;
+	return db_commit(&t, err);
+}
+
+int
+vm_destroy(struct state *st, const char *name, struct err *err)
+{
+	CLEANUP_FREE char *supervisor = NULL, *hypervisor = NULL;
+	CLEANUP_CLOSE int lock = -1;
+	struct db *db;
+
+	if (state_db(st, &db, err) ||
+		identities(db, name, &supervisor, &hypervisor, err))
+		return -1;
+	kill_process(supervisor);
+	if (state_lock(st, "vm", name, 0, KILL_WAIT, &lock, err))
+		return err_wrap(err, "VM '%s' does not end", name);
+	kill_process(hypervisor);
+	if (vm_remove_files(st, name, err))
+		return -1;
+	return forget(db, name, err);
+}

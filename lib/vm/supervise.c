@@ -1,0 +1,610 @@
+#include "lib/vm/supervise.h"
+#include "lib/vm/supervise_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/fs.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/state/state.h"
+#include "lib/vm/driver.h"
+#include "lib/base/banned.h"
+
+#define STOP_GRACE 10000 /* ms from TERM to KILL inside the guest */
+#define STOP_EXTRA 5000 /* ms more for the power-off itself */
+#define SAID_MAX 16384
+
+/* ---- ending ---- */
+
+static void
+kill_hypervisor(struct supervisor *s)
+{
+	proc_kill(&s->hypervisor, SIGKILL);
+}
+
+void
+supervisor_fail(struct supervisor *s, enum err_code code, const char *fmt, ...)
+{
+	CLEANUP_FREE char *text = NULL;
+	va_list ap;
+
+	if (s->err.code)
+		return; /* the first reason is the one to tell */
+	va_start(ap, fmt);
+	text = xvasprintf(fmt, ap);
+	va_end(ap);
+	(void)err_set(&s->err, code, "%s", text);
+	kill_hypervisor(s);
+}
+
+void
+supervisor_stop(struct supervisor *s, uint32_t grace_ms)
+{
+	unsigned char p[4];
+	struct frame f = { .type = CHANNEL_SHUTDOWN, .length = sizeof(p),
+		.payload = p };
+	struct err err = ERR_INIT;
+
+	if (s->stopping || !s->ready || !grace_ms) {
+		s->stopping = true;
+		kill_hypervisor(s);
+		return;
+	}
+	s->stopping = true;
+	if (vm_stopping(s->db, s->boot->spec.name, &err))
+		log_warning("vm.stopping", "name", s->boot->spec.name, "error",
+			err.msg, NULL);
+	if (grace_ms > 600000)
+		grace_ms = 600000;
+	frame_put32(p, grace_ms);
+	conn_send(&s->channel, &f);
+	s->deadline = clock_mono() + grace_ms + STOP_EXTRA;
+}
+
+/* ---- the guest comes up ---- */
+
+static void
+add_config(struct buf *b, const char *key, const char *value)
+{
+	buf_addf(b, "%s=%s", key, value);
+	buf_addc(b, '\0');
+}
+
+static void
+add_net(struct supervisor *s, struct buf *b)
+{
+	char text[16];
+	CLEANUP_FREE char *address = NULL;
+
+	if (!s->address.address)
+		return;
+	address = xasprintf("%s/%d",
+		address_format(s->address.address, text, sizeof(text)),
+		s->subnet.prefix);
+	add_config(b, "address", address);
+	add_config(b, "gateway", address_format(subnet_gateway(&s->subnet),
+					 text, sizeof(text)));
+	add_config(b, "dns",
+		address_format(subnet_dns(&s->subnet), text, sizeof(text)));
+}
+
+static void
+send_config(struct supervisor *s)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT, entropy = BUF_INIT;
+	unsigned char seed[64];
+	struct timespec now;
+	char text[32];
+	struct frame f = { .type = CHANNEL_CONFIG };
+
+	add_config(&b, "hostname", s->boot->spec.name);
+	add_net(s, &b);
+	if (s->image.root) {
+		add_config(&b, "root", "/dev/vda");
+		add_config(&b, "rootfs", s->image.rootfs);
+		add_config(&b, "overlay", "tmpfs");
+	}
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)snprintf(text, sizeof(text), "%lld",
+		(long long)now.tv_sec * 1000000000 + now.tv_nsec);
+	add_config(&b, "clock", text);
+	random_bytes(seed, sizeof(seed));
+	buf_addhex(&entropy, seed, sizeof(seed));
+	add_config(&b, "entropy", entropy.s);
+	add_config(&b, "halt", "poweroff");
+	f.payload = (const unsigned char *)b.s;
+	f.length = (uint32_t)b.len;
+	conn_send(&s->channel, &f);
+}
+
+static void
+on_hello(struct supervisor *s, const struct frame *f)
+{
+	size_t pos = 0;
+	const char *string;
+
+	if (s->configured)
+		return;
+	while ((string = frame_string(f->payload, f->length, &pos)))
+		if (!strncmp(string, "version=", 8) && strcmp(string + 8, "1"))
+			supervisor_fail(s, ERR_INVALID,
+				"the image's forge-init speaks version %.8s "
+				"of the channel, we speak 1: build it again",
+				string + 8);
+	s->configured = true;
+	s->hello_ms = clock_mono() - s->started;
+	send_config(s);
+}
+
+static int
+start_exec(struct supervisor *s)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return err_sys(&s->err, "cannot make a socket");
+	if (clients_add(s, fds[1]) < 0) {
+		(void)close(fds[0]); /* nothing was written */
+		return err_set(&s->err, ERR_LIMIT, "too many clients");
+	}
+	s->exec_open = true;
+	return exec_client_open(&s->exec, s->boot->exec, fds[0], &s->err);
+}
+
+static void
+on_ready(struct supervisor *s)
+{
+	CLEANUP_FREE char *line = xasprintf("%s\n", s->boot->spec.name);
+	struct json *took = json_object();
+
+	if (s->ready || !s->configured) {
+		json_free(took);
+		return;
+	}
+	s->ready = true;
+	s->deadline = s->boot->timeout ? clock_mono() + s->boot->timeout : -1;
+	json_put_int(took, "hello_ms", s->hello_ms);
+	json_put_int(took, "ready_ms", clock_mono() - s->started);
+	if (vm_ready(s->db, s->boot->spec.name, took, &s->err)) {
+		kill_hypervisor(s);
+		return;
+	}
+	if (s->boot->notify_fd >= 0) {
+		if (write_all(s->boot->notify_fd, line, strlen(line)))
+			log_debug("vm.notify", "name", s->boot->spec.name,
+				NULL);
+		(void)close(s->boot->notify_fd); /* a pipe */
+	}
+	if (s->boot->exec && start_exec(s))
+		kill_hypervisor(s);
+}
+
+static void
+from_guest(struct supervisor *s, const struct frame *f)
+{
+	switch (f->type) {
+	case CHANNEL_HELLO:
+		on_hello(s, f);
+		break;
+	case CHANNEL_READY:
+		on_ready(s);
+		break;
+	case CHANNEL_FAULT:
+		if (!s->ready)
+			supervisor_fail(s, ERR_PLACE,
+				"the guest cannot boot: %.*s",
+				f->length > 200 ? 200 : (int)f->length,
+				(const char *)f->payload);
+		break;
+	case CHANNEL_STARTED:
+	case CHANNEL_STDIN_CLOSED:
+	case CHANNEL_STDOUT:
+	case CHANNEL_STDERR:
+	case CHANNEL_CREDIT:
+	case CHANNEL_EXIT:
+		clients_deliver(s, f);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+read_channel(struct supervisor *s)
+{
+	struct frame f;
+
+	if (conn_fill(&s->channel))
+		conn_release(&s->channel); /* the end is seen by its pidfd */
+	while (frame_next(&s->channel.reader, &f))
+		from_guest(s, &f);
+}
+
+/* ---- the rest of what can happen ---- */
+
+static void
+read_console(struct supervisor *s)
+{
+	char chunk[16384];
+	ssize_t n = read(s->console_fd, chunk, sizeof(chunk));
+
+	if (n > 0) {
+		console_add(&s->console, chunk, (size_t)n);
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		cleanup_close(&s->console_fd);
+		s->console_fd = -1;
+	}
+}
+
+static void
+read_said(struct supervisor *s)
+{
+	ssize_t n;
+
+	if (s->said.len >= SAID_MAX)
+		buf_consume(&s->said, s->said.len / 2);
+	n = buf_read_some(&s->said, s->hypervisor.err, SAID_MAX);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		cleanup_close(&s->hypervisor.err);
+		s->hypervisor.err = -1;
+	}
+}
+
+static void
+on_end(struct supervisor *s)
+{
+	struct proc_status status;
+	const char *last;
+
+	s->ended = true;
+	if (proc_wait(&s->hypervisor, -1, &status, &s->err))
+		return;
+	/* Its last words, and what the guest still said. */
+	while (s->hypervisor.err >= 0 && s->said.len < SAID_MAX / 2)
+		read_said(s);
+	if (s->channel.fd >= 0)
+		read_channel(s);
+	if (s->stopping || s->err.code || (s->exec_open && s->exec.done))
+		return;
+	buf_rtrim(&s->said);
+	last = strrchr(s->said.s, '\n');
+	last = last ? last + 1 : s->said.s;
+	(void)err_set(&s->err, ERR_PLACE,
+		"the hypervisor ended with status %d%s%.300s",
+		proc_exit_status(&status), *last ? ": " : "", last);
+}
+
+/* Ours before the command is there, the command's afterwards. */
+static void
+on_signal(struct supervisor *s, int sig)
+{
+	if (sig == SIGWINCH && !s->exec_open)
+		return;
+	if (!s->exec_open) {
+		s->signal = s->boot->exec ? sig : 0;
+		supervisor_stop(s, s->boot->exec ? 0 : STOP_GRACE);
+		return;
+	}
+	exec_client_signal(&s->exec, sig);
+	if ((sig == SIGTERM || sig == SIGINT || sig == SIGHUP) && !s->signal) {
+		s->signal = sig;
+		s->deadline = clock_mono() + STOP_GRACE;
+	}
+}
+
+static void
+read_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo si;
+
+	while (read(s->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
+		on_signal(s, (int)si.ssi_signo);
+}
+
+static void
+on_deadline(struct supervisor *s)
+{
+	s->deadline = -1;
+	if (s->stopping || s->signal) {
+		s->stopping = true;
+		kill_hypervisor(s);
+	} else if (!s->ready) {
+		supervisor_fail(s, ERR_PLACE,
+			"the guest was not ready within %lld s; its console "
+			"is shown by forge-vm logs while it boots",
+			(long long)s->boot->boot_timeout / 1000);
+	} else {
+		supervisor_fail(s, ERR_TIMEOUT,
+			"the command took longer than --timeout");
+	}
+}
+
+/* ---- the loop ---- */
+
+enum { FD_SIGNALS, FD_CHANNEL, FD_CONSOLE, FD_SAID, FD_END, FD_LISTEN,
+	FD_CLIENTS, FD_EXEC = FD_CLIENTS + CLIENTS,
+	FD__MAX = FD_EXEC + EXEC_CLIENT_FDS };
+
+static void
+collect(struct supervisor *s, struct pollfd *fds)
+{
+	bool hear = s->ready && !conn_full(&s->channel);
+	int i;
+
+	for (i = 0; i < FD__MAX; i++)
+		fds[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
+	fds[FD_SIGNALS].fd = s->signals;
+	fds[FD_CHANNEL].fd = s->channel.fd;
+	fds[FD_CHANNEL].events = conn_events(&s->channel);
+	fds[FD_CONSOLE].fd = s->console_fd;
+	fds[FD_SAID].fd = s->hypervisor.err;
+	fds[FD_END].fd = s->hypervisor.pidfd;
+	fds[FD_LISTEN].fd = s->listener;
+	for (i = 0; i < CLIENTS; i++) {
+		struct client *c = &s->clients[i];
+
+		if (!c->used)
+			continue;
+		fds[FD_CLIENTS + i].fd = c->conn.fd;
+		fds[FD_CLIENTS + i].events = (short)(conn_events(&c->conn) &
+			(hear ? ~0 : ~POLLIN));
+	}
+	if (s->exec_open)
+		(void)exec_client_fds(&s->exec, fds + FD_EXEC);
+}
+
+static void
+step_clients(struct supervisor *s, const struct pollfd *fds)
+{
+	int i;
+
+	for (i = 0; i < CLIENTS; i++)
+		if (s->clients[i].used && fds[FD_CLIENTS + i].fd >= 0 &&
+			fds[FD_CLIENTS + i].revents &
+				(POLLIN | POLLHUP | POLLERR))
+			clients_read(s, i);
+	if (fds[FD_LISTEN].revents)
+		clients_accept(s);
+}
+
+static void
+step_exec(struct supervisor *s, const struct pollfd *fds)
+{
+	struct err err = ERR_INIT;
+
+	if (!s->exec_open || s->exec.done)
+		return;
+	if (fds[FD_EXEC].fd < 0) /* opened in this very step */
+		return;
+	if (exec_client_step(&s->exec, fds + FD_EXEC, &err))
+		supervisor_fail(s, err.code, "%s", err.msg);
+	else if (s->exec.done)
+		kill_hypervisor(s); /* nothing of it is to be kept */
+}
+
+static int
+step(struct supervisor *s, struct err *err)
+{
+	struct pollfd fds[FD__MAX];
+
+	collect(s, fds);
+	if (poll(fds, FD__MAX, clock_left(s->deadline)) < 0)
+		return errno == EINTR ? 0 : err_sys(err, "poll");
+	if (fds[FD_SIGNALS].revents)
+		read_signals(s);
+	if (fds[FD_CHANNEL].revents & (POLLIN | POLLHUP | POLLERR))
+		read_channel(s);
+	if (fds[FD_CONSOLE].revents)
+		read_console(s);
+	if (fds[FD_SAID].revents)
+		read_said(s);
+	step_clients(s, fds);
+	step_exec(s, fds);
+	if (s->channel.fd >= 0 && conn_flush(&s->channel))
+		conn_release(&s->channel);
+	clients_flush(s);
+	if (fds[FD_END].revents)
+		on_end(s);
+	else if (s->deadline >= 0 && !clock_left(s->deadline))
+		on_deadline(s);
+	return 0;
+}
+
+/* ---- beginning ---- */
+
+static int
+signals_open(int *ret_fd, struct err *err)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT,
+		SIGUSR1, SIGUSR2, SIGWINCH };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t set;
+	size_t i;
+
+	(void)sigemptyset(&set);
+	for (i = 0; i < ARRAY_SIZE(signals); i++)
+		(void)sigaddset(&set, signals[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) ||
+		sigaction(SIGPIPE, &ignore, NULL))
+		return err_sys(err, "cannot set up signals");
+	*ret_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return *ret_fd < 0 ? err_sys(err, "signalfd") : 0;
+}
+
+static int
+directory_open(struct supervisor *s, struct err *err)
+{
+	CLEANUP_FREE char *path = xasprintf("vm/%s", s->boot->spec.name);
+
+	if (fs_remove_tree(state_dir(s->st), path, err) ||
+		fs_mkdirs(state_dir(s->st), path, 0700, err))
+		return -1;
+	s->dir = openat(state_dir(s->st), path,
+		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->dir < 0)
+		return err_sys(err, "cannot open '%s'", path);
+	return console_open(&s->console, s->dir, err) ||
+			clients_listen(s, err) ?
+		-1 :
+		0;
+}
+
+static int
+hypervisor_start(struct supervisor *s, struct err *err)
+{
+	CLEANUP_JSON struct json *spec = NULL;
+	CLEANUP_FREE char *identity = NULL;
+	CLEANUP_CLOSE int channel = -1, console = -1;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return err_sys(err, "cannot make a socket");
+	conn_init(&s->channel, fds[0]);
+	channel = fds[1];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return err_sys(err, "cannot make a socket");
+	s->console_fd = fds[0];
+	console = fds[1];
+	if (driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
+		    &s->subnet, channel, console, &spec, err) ||
+		driver_boot(s->boot->spec.driver, spec, &s->hypervisor, err))
+		return -1;
+	(void)fd_nonblock(s->hypervisor.err, true); /* a pipe */
+	if (proc_identity(s->hypervisor.pid, &identity, err))
+		return -1;
+	return vm_booting(s->db, s->boot->spec.name, identity, err);
+}
+
+static int
+begin(struct supervisor *s, struct err *err)
+{
+	const struct vm_spec *spec = &s->boot->spec;
+
+	if (state_db(s->st, &s->db, err) ||
+		subnet_load(s->st, &s->subnet, err) ||
+		image_open(s->st, spec->image, &s->image, err))
+		return -1;
+	if (state_lock(s->st, "vm", spec->name, 0, 0, &s->lock, err)) {
+		if (err->code != ERR_BUSY)
+			return -1;
+		return err_set(err, ERR_EXISTS, "a VM named '%s' runs",
+			spec->name);
+	}
+	if (signals_open(&s->signals, err) ||
+		vm_create(s->st, spec, &s->address, err))
+		return -1;
+	s->row = true;
+	s->clients = xcalloc(CLIENTS, sizeof(*s->clients));
+	s->started = clock_mono();
+	s->deadline = s->started + s->boot->boot_timeout;
+	return directory_open(s, err) || hypervisor_start(s, err) ? -1 : 0;
+}
+
+/* ---- the end ---- */
+
+/* Of a kept VM the log stays; of any other nothing. */
+static int
+remove_files(struct supervisor *s, struct err *err)
+{
+	if (!s->boot->spec.keep)
+		return vm_remove_files(s->st, s->boot->spec.name, err);
+	if (s->dir >= 0)
+		(void)unlinkat(s->dir, "ctl.sock", 0); /* it may not be there */
+	return 0;
+}
+
+static void
+finish(struct supervisor *s)
+{
+	struct err err = ERR_INIT;
+	struct proc_status status;
+	const char *name = s->boot->spec.name;
+	bool crashed = s->err.code != ERR_NONE;
+
+	proc_kill(&s->hypervisor, SIGKILL);
+	if (s->hypervisor.pid && proc_wait(&s->hypervisor, -1, &status, &err))
+		log_error("vm.wait", "name", name, "error", err.msg, NULL);
+	if (!s->row)
+		return;
+	if (remove_files(s, &err))
+		log_error("vm.files", "name", name, "error", err.msg, NULL);
+	if (vm_ended(s->db, name, crashed,
+		    crashed ? err_status(s->err.code) : s->exec.status,
+		    crashed ? s->err.msg : NULL, &err))
+		log_error("vm.ended", "name", name, "error", err.msg, "hint",
+			"forge-vm fsck puts it in order", NULL);
+}
+
+static void
+release(struct supervisor *s)
+{
+	if (s->exec_open)
+		exec_client_close(&s->exec);
+	clients_release(s);
+	conn_release(&s->channel);
+	child_close(&s->hypervisor);
+	console_close(&s->console);
+	cleanup_close(&s->console_fd);
+	cleanup_close(&s->signals);
+	cleanup_close(&s->dir);
+	buf_release(&s->said);
+	image_release(&s->image);
+	cleanup_close(&s->lock);
+}
+
+static int
+answer(struct supervisor *s, int *ret_status, struct err *err)
+{
+	if (s->err.code) {
+		*err = s->err;
+		return -1;
+	}
+	*ret_status = 0;
+	if (!s->boot->exec)
+		return 0;
+	if (s->exec.done) {
+		*ret_status = s->exec.status;
+		if (s->exec.why[0])
+			(void)err_set(err, ERR_SYS, "%s", s->exec.why);
+		return 0;
+	}
+	*ret_status = EXIT_SIGNAL + (s->signal ? s->signal : SIGKILL);
+	return 0;
+}
+
+int
+supervise(struct state *st, const struct vm_boot *boot, int *ret_status,
+	struct err *err)
+{
+	struct supervisor *s = xcalloc(1, sizeof(*s));
+	int rc;
+
+	s->st = st;
+	s->boot = boot;
+	s->lock = s->dir = s->console.fd = s->console_fd = s->signals =
+		s->listener = s->channel.fd = -1;
+	s->channel.out = s->said = BUF_INIT;
+	s->image = IMAGE_INIT;
+	s->hypervisor = CHILD_INIT;
+	s->err = ERR_INIT;
+	if (!begin(s, &s->err))
+		while (!s->ended && !step(s, &s->err))
+			;
+	finish(s);
+	rc = answer(s, ret_status, err);
+	release(s);
+	free(s);
+	return rc;
+}

@@ -1,0 +1,79 @@
+/*
+ * supervise_internal: what supervise.c (life and death) and
+ * supervise_clients.c (who talks to the guest) share.
+ */
+#ifndef FORGE_VM_SUPERVISE_INTERNAL_H
+#define FORGE_VM_SUPERVISE_INTERNAL_H
+
+#include "lib/base/proc.h"
+#include "lib/vm/console.h"
+#include "lib/vm/image.h"
+#include "lib/vm/lease.h"
+#include "lib/vm/supervise.h"
+
+#define CLIENTS 64
+#define LINKS 64
+
+/* Somebody on the control socket; the first is our own command, if any. */
+struct client {
+	bool used;
+	struct conn conn;
+};
+
+/* A command in the guest: whose it is, and what the guest may still send. */
+struct link {
+	uint16_t guest; /* stream towards the guest; 0: free */
+	int client; /* index, -1 when it went away */
+	uint16_t theirs; /* stream towards the client */
+	uint32_t window[2];
+};
+
+struct supervisor {
+	struct state *st;
+	struct db *db;
+	const struct vm_boot *boot;
+	int lock;
+	struct image image;
+	struct subnet subnet;
+	struct vm_address address;
+	int dir; /* vm/NAME */
+	struct console console;
+	int console_fd;
+	int signals;
+	int listener;
+	struct child hypervisor;
+	struct conn channel;
+	struct client *clients; /* CLIENTS of them */
+	struct link links[LINKS];
+	uint16_t next_stream;
+	struct exec_client exec;
+	bool exec_open;
+	struct buf said; /* the hypervisor's stderr */
+	bool row; /* there is a row to end */
+	bool configured, ready, stopping, ended;
+	int64_t started; /* monotonic ms */
+	int64_t hello_ms; /* since then */
+	int64_t deadline; /* monotonic ms, -1 none */
+	int signal; /* that ended us before there was a command; 0 */
+	struct err err;
+};
+
+/* The guest, or its channel, is no good: end the VM and say why. */
+void supervisor_fail(struct supervisor *s, enum err_code code,
+	const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void supervisor_stop(struct supervisor *s, uint32_t grace_ms);
+
+/* ---- supervise_clients.c ---- */
+
+int clients_listen(struct supervisor *s, struct err *err)
+	__attribute__((warn_unused_result));
+void clients_accept(struct supervisor *s);
+/* Add one that is connected already (fd taken over); -1 when full. */
+int clients_add(struct supervisor *s, int fd);
+void clients_read(struct supervisor *s, int i);
+void clients_flush(struct supervisor *s);
+void clients_release(struct supervisor *s);
+/* A frame of the guest that belongs to a command. */
+void clients_deliver(struct supervisor *s, const struct frame *f);
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * vm: the rows of the table of VMs, and what a dead supervisor leaves.
+ *
+ *	starting -> running -> stopping -> stopped
+ *	    any of these -> crashed
+ *
+ * A VM lives while its supervisor holds the lock run/vm/NAME.  Each change of
+ * a row writes its event in the same transaction; the lease of its address
+ * is taken with the row and given back when the VM ends.  A VM that is not
+ * kept (`forge-vm run`) has no row any more after its end.
+ */
+#ifndef FORGE_VM_VM_H
+#define FORGE_VM_VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "lib/base/err.h"
+#include "lib/base/json.h"
+
+struct state;
+struct db;
+struct subnet;
+
+struct vm_spec {
+	const char *name;
+	const char *image;
+	const char *driver; /* "qemu" */
+	const char *net; /* "none" or "user" */
+	int cpus;
+	int64_t memory; /* bytes, whole MiB */
+	bool keep; /* the row stays when it ends */
+};
+
+struct vm_address {
+	uint32_t address; /* 0 with net none */
+	char mac[18];
+};
+
+/*
+ * The intent: row 'starting' and lease, refused with ERR_LIMIT beyond
+ * forge.max-vms, forge.max-memory and forge.max-cpus, with ERR_EXISTS when
+ * there is a VM of that name.
+ */
+int vm_create(struct state *st, const struct vm_spec *spec,
+	struct vm_address *ret, struct err *err)
+	__attribute__((warn_unused_result));
+/* The hypervisor runs: who it is, for the time after our death. */
+int vm_booting(struct db *db, const char *name, const char *hypervisor,
+	struct err *err) __attribute__((warn_unused_result));
+/* took: {"phase": ms, ...}; taken over. */
+int vm_ready(struct db *db, const char *name, struct json *took,
+	struct err *err) __attribute__((warn_unused_result));
+int vm_stopping(struct db *db, const char *name, struct err *err)
+	__attribute__((warn_unused_result));
+/* The end: state stopped or crashed, lease given back, row gone unless it is
+ * kept.  reason may be NULL. */
+int vm_ended(struct db *db, const char *name, bool crashed, int status,
+	const char *reason, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* Every VM, by name, one JSON object each. */
+int vm_each(struct db *db, int (*emit)(struct json *row, void *arg),
+	void *arg, struct err *err) __attribute__((warn_unused_result));
+int vm_show(struct db *db, const char *name, struct json **ret,
+	struct err *err) __attribute__((warn_unused_result));
+/* Its state, "" when there is no such VM; caller frees. */
+int vm_state(struct db *db, const char *name, char **ret, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * Bury VMs whose supervisor is dead: end their hypervisor if it still lives,
+ * row crashed (or gone), lease given back, files removed; and remove
+ * directories of VMs that have no row.  Every command does it first; it
+ * costs one query when there is nothing.  With dry, only tell.
+ */
+int vm_repair(struct state *st, bool dry,
+	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+	__attribute__((warn_unused_result));
+/* As vm_repair, but look through the directories too. */
+int vm_fsck(struct state *st, bool dry,
+	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* Kill it, whatever it does, and forget it.  ERR_NOTFOUND. */
+int vm_destroy(struct state *st, const char *name, struct err *err)
+	__attribute__((warn_unused_result));
+/* Remove the files below vm/NAME. */
+int vm_remove_files(struct state *st, const char *name, struct err *err)
+	__attribute__((warn_unused_result));
+
+#endif
