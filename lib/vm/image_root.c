@@ -1,6 +1,7 @@
 #include "lib/vm/image_root.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -116,6 +117,7 @@ image_tool(const struct image_spec *spec, struct proc *p, const char *package,
 	int rc;
 
 	argv_push(&p->env, "LC_ALL=C");
+	p->parent_death = SIGTERM; /* nothing works on when we are killed */
 	if (!spec->progress) {
 		rc = proc_run(p, NULL, NULL, 0, TOOL_TIMEOUT, err);
 	} else {

@@ -1,7 +1,7 @@
 #include "lib/vm/kernel.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,6 +29,7 @@ apt(const char *const *argv, int dirfd, struct buf *out, struct err *err)
 	argv_pushv(&p.argv, argv);
 	argv_push(&p.env, "LC_ALL=C");
 	p.dirfd = dirfd;
+	p.parent_death = SIGTERM;
 	if (!proc_run(&p, NULL, out, APT_OUTPUT, APT_TIMEOUT, err))
 		return 0;
 	if (err->code == ERR_NOTFOUND)

@@ -295,6 +295,12 @@ with: image 'b' forgotten" ]
 	[ "$output" = "" ]
 }
 
+mended()
+{
+	forge-vm fsck
+	[ "$(ls -A "$FORGE_STATE/image")" = a ]
+}
+
 @test "build: killed at any point, fsck undoes or finishes it" {
 	build a --base busybox
 	local n left=0
@@ -303,8 +309,8 @@ with: image 'b' forgotten" ]
 			--base busybox \
 			--kernel "$FORGE_STATE/image/a/kernel" || :
 		[ "$(ls -A "$FORGE_STATE/image")" = a ] || left=1
-		forge-vm fsck
-		[ "$(ls -A "$FORGE_STATE/image")" = a ]
+		# a child forked just then has the lock until its exec
+		wait_until 5 mended
 		[ "$(forge-vm image list -q '[.name, .state] | @tsv')" = \
 			"a	ready" ]
 		[ "$(forge-vm fsck)" = "" ]
