@@ -48,6 +48,7 @@ struct run {
 	int64_t idle_deadline; /* monotonic, -1 none */
 	const char *reason; /* why we end it; NULL: it ends itself */
 	bool timed_out;
+	bool unused; /* GitHub let us remove it: it had no job */
 	bool ended;
 	struct proc_status status;
 	struct err err; /* what went wrong, if anything */
@@ -298,6 +299,7 @@ idle_over(struct run *r)
 		if (runner_removed(r->db, r->name, &err))
 			log_warning("runner.removed", "name", r->name, "error",
 				err.msg, NULL);
+		r->unused = true;
 		stop(r, "no job came within the idle timeout");
 	} else if (err.code != ERR_BUSY) {
 		r->idle_deadline = clock_mono() + RETRY;
@@ -455,10 +457,13 @@ judge(struct run *r, char **ret_reason)
 	enum runner_result result = runner_result_of(status);
 
 	*ret_reason = NULL;
-	if (result != RUNNER_ERROR && !r->timed_out && !r->err.code)
+	if (result != RUNNER_ERROR && !r->timed_out && !r->err.code &&
+		!r->unused)
 		return result;
 	if (r->reason) {
 		*ret_reason = xstrdup(r->reason);
+		if (r->unused)
+			return RUNNER_UNUSED;
 		if (r->err.code || r->mark || r->timed_out)
 			return RUNNER_ERROR;
 		return RUNNER_CANCELLED;
@@ -509,7 +514,7 @@ finish(struct run *r, int *ret_status, struct err *err)
 		return -1;
 	*ret_status = exit_status(r, result);
 	if (*ret_status && reason)
-		return err_set(err, ERR_SYS, "runner '%s': %s", r->name,
+		(void)err_set(err, ERR_SYS, "runner '%s': %s", r->name,
 			reason);
 	return 0;
 }

@@ -36,7 +36,10 @@ struct runner_run {
 	int output_fd; /* copy of what the place prints, or -1 */
 };
 
-/* -1 only when no runner came to be; otherwise *ret_status is the status. */
+/*
+ * -1 only when no runner came to be; otherwise *ret_status is the status, and
+ * when that is not 0 err may hold the one line that says why.
+ */
 int runner_run(struct state *st, const struct runner_run *run,
 	int *ret_status, struct err *err) __attribute__((warn_unused_result));
 

@@ -1,0 +1,296 @@
+#!/usr/bin/env bats
+# forge-runner and forge-watch against the fake GitHub behind Prism.  Most
+# runners live "here", with the stand-in for the listener: that is quick, and
+# the place is the same few lines of shell anywhere.  The last ones boot VMs.
+
+load lib
+load images
+
+setup_file() {
+	common_setup
+	github_start
+	github_strict
+}
+teardown_file() {
+	stop_background
+}
+
+setup() {
+	common_setup
+	mkdir -p "$FORGE_STATE"
+	chmod 700 "$FORGE_STATE"
+	export FORGE_CONFIG=/dev/null
+	echo "$GITHUB_PAT" >token
+	# Each test has a repository of its own: its jobs are its own.
+	REPO=acme/t$BATS_TEST_NUMBER
+	configure
+}
+teardown() {
+	forge-runner list -q .name | xargs -r forge-runner stop --now
+	common_teardown
+	[ -z "$(prism_violations "$BATS_FILE_TMPDIR")" ]
+}
+
+configure() {
+	cat >"$FORGE_STATE/config" <<CONF
+[github "fake"]
+	api = $GITHUB_URL
+	token-file = $PWD/token
+[pool "here"]
+	scope = repo:$REPO
+	labels = self-hosted, Linux
+	place = here
+	max = 2
+	runner-command = $ROOT/tests/fake/runner-listener run
+CONF
+}
+
+job() { # SCRIPT
+	github_job linux,self-hosted "$1" build "$REPO"
+}
+
+runners_at_github() {
+	fake GET /state | jq -r --arg repo "$REPO" \
+		'[.runners[]? | select(tostring | contains($repo))] | length'
+}
+
+@test "run: one job, its result is the status, nothing left at GitHub" {
+	job 'echo hello' >/dev/null
+	run -0 --separate-stderr forge-runner run --pool here
+	[ "$stderr" = '' ]
+	[[ "$output" == *'Listening for Jobs'* ]]
+	[[ "$output" == *'completed with result: Succeeded'* ]]
+	[[ "$output" != *forge-place-ready* ]]
+	run -0 --separate-stderr forge-runner list --all -q \
+		'[.state, .result, .registered] | @tsv'
+	[ "$output" = $'done\tsucceeded\tfalse' ]
+	[ "$(runners_at_github)" = 0 ]
+}
+
+@test "run: a job that fails is status 1" {
+	job 'exit 3' >/dev/null
+	run -1 forge-runner run --pool here
+	run -0 forge-runner list --all -q .result
+	[ "$output" = failed ]
+	[ "$(runners_at_github)" = 0 ]
+}
+
+@test "run: without a pool, all by options" {
+	job true >/dev/null
+	run -0 forge-runner run --scope "repo:$REPO" --labels linux,self-hosted \
+		--place here --command "$ROOT/tests/fake/runner-listener run" \
+		--name mine
+	run -0 forge-runner show mine -q '.pool, .result, .labels'
+	[ "$output" = $'null\nsucceeded\n["linux","self-hosted"]' ]
+	run -4 --separate-stderr forge-runner run --pool here --name mine
+	[ "$stderr" = "forge-runner: a runner named 'mine' exists or existed" ]
+}
+
+@test "run: mistakes are told before anything is begun" {
+	run -3 --separate-stderr forge-runner run --pool nope
+	[ "$output" = '' ]
+	[ "$stderr" = "forge-runner: no pool 'nope' in the configuration; there are: here" ]
+	run -2 --separate-stderr forge-runner run --labels x
+	[ "${stderr_lines[0]}" = 'forge-runner: --pool, or --scope with --labels and --place, is needed' ]
+	run -2 --separate-stderr forge-runner run --scope x --labels x --place here
+	[[ "${stderr_lines[0]}" == *"'x'"* ]]
+	run -2 --separate-stderr forge-runner run --pool here --name ../x
+	[[ "${stderr_lines[0]}" == *"'../x' is not a name"* ]]
+	[ -z "$(forge-runner list --all --json)" ]
+	[ -z "$(forge-watch events --json)" ]
+}
+
+@test "run: a place that fails is 125, and GitHub never hears of it" {
+	git config -f "$FORGE_STATE/config" place.bad.run false
+	run -125 --separate-stderr forge-runner run --pool here --place bad
+	[[ "$stderr" == *"the place ended with status 1 before it was up" ]]
+	run -0 forge-runner list --all -q '[.result, .registered_at] | tostring'
+	[ "$output" = '["error",null]' ]
+	run -3 --separate-stderr forge-runner run --pool here --place none-such
+	[[ "$stderr" == *"no place 'none-such': it is vm:IMAGE, here, or a [place "* ]]
+}
+
+@test "run: what a place prints before it is up is kept, and is no mark" {
+	cat >prefix <<'SH'
+#!/bin/sh
+echo 'prefix: queued'
+"$@"
+SH
+	chmod +x prefix
+	git config -f "$FORGE_STATE/config" place.slow.run "$PWD/prefix"
+	job true >/dev/null
+	run -0 --separate-stderr forge-runner run --pool here --place slow
+	[ "${lines[0]}" = 'prefix: queued' ]
+	[[ "$output" == *Succeeded* ]]
+}
+
+@test "run: a place that is never up ends at the boot timeout" {
+	git config -f "$FORGE_STATE/config" pool.here.boot-timeout 300ms
+	printf '#!/bin/sh\nexec sleep 600\n' >never
+	chmod +x never
+	git config -f "$FORGE_STATE/config" place.never.run "$PWD/never"
+	run -5 --separate-stderr forge-runner run --pool here --place never
+	[[ "$stderr" == *'the place was not up within the boot timeout' ]]
+	[ "$(runners_at_github)" = 0 ]
+}
+
+@test "run: a job beyond the job timeout is ended, status 5" {
+	job 'sleep 60' >/dev/null
+	run -5 --separate-stderr forge-runner run --pool here --job-timeout 1s
+	[[ "$stderr" == *'the job ran into the job timeout' ]]
+	[ "$(forge-runner list --all -q .result)" = error ]
+}
+
+@test "run: nobody gives it a job within the idle timeout" {
+	git config -f "$FORGE_STATE/config" pool.here.idle-timeout 500ms
+	run -0 forge-runner run --pool here
+	run -0 forge-runner list --all -q '.result, .reason'
+	[[ "$output" == *'no job came within the idle timeout' ]]
+	[ "$(runners_at_github)" = 0 ]
+}
+
+@test "run: a JIT answer that is lost is found again by name" {
+	fake POST /faults '{"match": {"method": "POST",
+		"path": "generate-jitconfig"}, "status": 503, "after": true,
+		"times": 1}' >/dev/null
+	job true >/dev/null
+	run -0 forge-runner run --pool here
+	[ "$(forge-runner list --all -q .result)" = succeeded ]
+	[ "$(runners_at_github)" = 0 ]
+}
+
+@test "run: GitHub refuses: one line, its status, nothing left" {
+	fake POST /faults '{"match": {"method": "POST",
+		"path": "generate-jitconfig"}, "status": 403, "times": 1,
+		"body": {"message": "Resource not accessible"}}' >/dev/null
+	run -6 --separate-stderr forge-runner run --pool here
+	[[ "$stderr" == *'Resource not accessible'* ]]
+	[ "$(forge-runner list --all -q .result)" = error ]
+	[ "$(runners_at_github)" = 0 ]
+}
+
+@test "the JIT configuration is in no argv, environment or file" {
+	job 'sleep 2' >/dev/null
+	name=$(forge-runner start --pool here)
+	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
+	# base64 of the {" that it begins with
+	pids=$(pgrep -f "forge-runner run")
+	[ -n "$pids" ]
+	for p in $pids; do
+		[ -z "$(tr '\0' '\n' <"/proc/$p/environ" | grep JITCONFIG)" ]
+		[ -z "$(tr '\0' '\n' <"/proc/$p/cmdline" | grep eyI)" ]
+	done
+	[ -z "$(grep -rl eyI "$FORGE_STATE/runner")" ]
+	wait_until 20 forge_done "$name"
+}
+
+forge_done() { [ "$(forge-runner show "$1" -q .state)" = done ]; }
+state_is() { [ "$(forge-runner show "$1" -q .state)" = "$2" ]; }
+
+@test "start, list, show, logs, stop, rm" {
+	run -0 --separate-stderr forge-runner start --pool here
+	[[ "$output" == forge-???????? ]]
+	[ "$stderr" = '' ]
+	name=$output
+	wait_until 10 state_is "$name" idle
+	run -0 forge-runner list
+	[[ "${lines[0]}" == 'NAME '* ]]
+	[[ "${lines[1]}" == "$name idle"* ]]
+	[ "$(runners_at_github)" = 1 ]
+	run -4 --separate-stderr forge-runner rm "$name"
+	[ "$stderr" = "forge-runner: runner '$name' is idle; stop it first: forge-runner stop $name" ]
+	run -0 --separate-stderr forge-runner stop "$name"
+	[ "$output$stderr" = '' ]
+	[ "$(forge-runner show "$name" -q .state)" = done ]
+	[ "$(runners_at_github)" = 0 ]
+	run -0 forge-runner list
+	[ "$output" = '' ]
+	run -0 forge-runner logs "$name"
+	[[ "$output" == *'Listening for Jobs'* ]]
+	run -0 --separate-stderr forge-runner stop "$name"
+	[ "$output$stderr" = '' ]
+	run -0 --separate-stderr forge-runner rm "$name"
+	[ "$output$stderr" = '' ]
+	run -3 --separate-stderr forge-runner show "$name"
+	[ "$stderr" = "forge-runner: no runner '$name'; 'forge-runner list --all' shows all" ]
+	[ ! -e "$FORGE_STATE/runner/$name" ]
+}
+
+@test "stop: a busy runner is left alone, unless --now" {
+	job 'sleep 60' >/dev/null
+	name=$(forge-runner start --pool here)
+	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
+	run -4 --separate-stderr forge-runner stop "$name"
+	[ "$stderr" = "forge-runner: runner '$name' has a job; 'forge-runner stop --now $name' ends both" ]
+	run -0 --separate-stderr forge-runner stop --now "$name"
+	[ "$output$stderr" = '' ]
+	[ "$(forge-runner show "$name" -q .result)" = cancelled ]
+}
+
+@test "sync: after kill -9 the row is lost and the ghost removed" {
+	name=$(forge-runner start --pool here)
+	wait_until 10 state_is "$name" idle
+	pid=$(pgrep -f "forge-runner run --state=$FORGE_STATE ")
+	kill -9 "$pid"
+	wait_until 5 bash -c "[ ! -e /proc/$pid ]"
+	run -0 --separate-stderr forge-runner sync -n
+	[ "$output" = "runner '$name': its supervisor is dead" ]
+	run -0 --separate-stderr forge-runner sync
+	[ "${lines[0]}" = "runner '$name': its supervisor is dead" ]
+	[ "${lines[1]}" = "runner '$name': removed at GitHub" ]
+	run -0 --separate-stderr forge-runner sync
+	[ "$output$stderr" = '' ]
+	[ "$(forge-runner show "$name" -q .result)" = lost ]
+	[ "$(runners_at_github)" = 0 ]
+}
+
+@test "watch: another one on the same state is refused" {
+	background watch.log forge-watch run
+	wait_until 5 forge-watch status --quiet >/dev/null
+	run -4 --separate-stderr forge-watch run --once
+	[ "$stderr" = "forge-watch: another forge-watch runs on '$FORGE_STATE'" ]
+}
+
+@test "watch: as many runners as jobs, at most max, and none too many" {
+	command -v forge-webhook >/dev/null
+	for i in 1 2 3; do
+		id=$(job 'sleep 1')
+		gh GET "/repos/$REPO/actions/jobs/$id" >"job.$i"
+		jq -n --arg repo "$REPO" --slurpfile j "job.$i" '{action: "queued",
+			workflow_job: $j[0], repository: {full_name: $repo, id: 1,
+			name: "x", owner: {login: "acme"}}}' |
+			forge-webhook accept --unsigned --event workflow_job \
+				--delivery "guid-$BATS_TEST_NUMBER-$i" >/dev/null
+	done
+	[ "$(forge-runner jobs -q .id | wc -l)" = 3 ]
+	run -0 forge-runner pools -q '[.queued, .start, .verdict] | @tsv'
+	[ "$output" = $'3\t2\tpool full' ]
+	run -0 --separate-stderr forge-watch run --once
+	[ "$output$stderr" = '' ]
+	[ "$(forge-runner list -q .name | wc -l)" = 2 ]
+	run -0 --separate-stderr forge-watch run --once
+	[ "$(forge-runner list -q .name | wc -l)" -le 2 ]
+}
+
+@test "watch: events, from the beginning, filtered, and followed" {
+	job true >/dev/null
+	forge-runner run --pool here >/dev/null
+	run -0 forge-watch events -q .kind
+	[ "$output" = 'runner.requested
+runner.booted
+runner.registering
+runner.registered
+runner.ending
+runner.removed
+runner.done' ]
+	run -0 forge-watch events --since 5 -q .seq
+	[ "$output" = $'6\n7' ]
+	job true >/dev/null
+	background follow timeout 20 forge-watch events -f --since 7 \
+		--until runner.done -q .kind
+	pid=$LAST_PID
+	forge-runner run --pool here >/dev/null
+	wait "$pid"
+	[ "$(tail -n 1 follow)" = runner.done ]
+	[ "$(wc -l <follow)" = 7 ]
+}
