@@ -2,7 +2,13 @@
 .PHONY: check check-unit check-cli check-fuzz check-headers analyze lint \
 	bench fuzz soak units
 
-units: $(UNITS)
+units: $(UNITS) $(BUILD)/tests/forge-init
+
+# forge-init against glibc, for tests/unit/init_agent.c: so the warnings of all
+# compilers and the sanitizers see it too.
+$(BUILD)/tests/forge-init: $(INIT_SRC:%.c=$(BUILD)/obj/%.o)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $^
 
 check:
 	contrib/install-packages build run demo test

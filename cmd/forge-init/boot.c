@@ -1,73 +1,74 @@
 #include "cmd/forge-init/init.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PORT_WAIT 10000 /* ms */
 
-/* <linux/random.h>, which musl-gcc has not: _IOW('R', 0x03, int[2]) */
-#define RND_ADD_ENTROPY 0x40085203ul
-
 static struct config config;
 
 /* ---- small things ---- */
 
-int
-write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	ssize_t n = -1;
-
-	if (fd >= 0) {
-		n = write(fd, text, strlen(text));
-		(void)close(fd);
-	}
-	return n == (ssize_t)strlen(text) ? 0 : -1;
-}
-
-static long
+int64_t
 now_ms(void)
 {
 	struct timespec ts;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000L;
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Try again whenever something appears in /dev, until ms have passed. */
+/*
+ * The kernel's word that a device came or changed: a node appears in /dev, and
+ * a port gets its name in /sys a little later, which inotify would not see.
+ * <linux/netlink.h>, which musl-gcc has not.
+ */
+static int
+open_uevents(void)
+{
+	struct {
+		unsigned short family, pad;
+		uint32_t pid, groups;
+	} address = { .family = AF_NETLINK, .groups = 1 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		15 /* NETLINK_KOBJECT_UEVENT */);
+
+	if (fd >= 0)
+		(void)bind(fd, (void *)&address, sizeof(address));
+	return fd;
+}
+
+/* Look again at each event, and now and then, until ms have passed. */
 static int
 wait_for(bool (*there)(const void *arg), const void *arg, int ms)
 {
-	struct pollfd p = { .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
-		.events = POLLIN };
-	long end = now_ms() + ms, left;
-	char events[4096];
+	struct pollfd p = { .fd = -1, .events = POLLIN };
+	int64_t end = now_ms() + ms, left;
+	char event[4096];
+	bool found = there(arg);
 
-	if (p.fd >= 0)
-		(void)inotify_add_watch(p.fd, "/dev", IN_CREATE | IN_ATTRIB);
-	while (!there(arg) && (left = end - now_ms()) > 0) {
-		/* devtmpfs makes the node, sysfs its name a little later */
+	if (!found)
+		p.fd = open_uevents();
+	while (!(found = there(arg)) && (left = end - now_ms()) > 0) {
 		(void)poll(&p, 1, left < 100 ? (int)left : 100);
-		while (read(p.fd, events, sizeof(events)) > 0)
+		while (p.fd >= 0 && recv(p.fd, event, sizeof(event), 0) > 0)
 			;
 	}
 	if (p.fd >= 0)
 		(void)close(p.fd);
-	return there(arg) ? 0 : -1;
+	errno = ENODEV;
+	return found ? 0 : -1;
 }
 
 static bool
@@ -82,32 +83,21 @@ wait_path(const char *path, int ms)
 	return wait_for(exists, path, ms);
 }
 
+/* Never leave 0, 1 and 2 free for a pipe. */
 void
-set_clock(uint64_t ns)
+open_standard(void)
 {
-	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000u),
-		.tv_nsec = (long)(ns % 1000000000u) };
+	int fd;
 
-	(void)clock_settime(CLOCK_REALTIME, &ts);
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd < 3);
+	if (fd >= 0)
+		(void)close(fd);
 }
 
-void
-add_entropy(const unsigned char *p, size_t n)
-{
-	struct {
-		int bits, bytes;
-		unsigned char data[512];
-	} pool = { .bits = (int)n * 8, .bytes = (int)n };
-	int fd = open("/dev/random", O_RDWR | O_CLOEXEC);
-
-	if (fd < 0 || n > sizeof(pool.data))
-		return;
-	memcpy(pool.data, p, n);
-	(void)ioctl(fd, (int)RND_ADD_ENTROPY, &pool);
-	(void)close(fd);
-}
-
-_Noreturn void
+/* Say what is wrong, to the host if the channel is open, and halt. */
+_Noreturn static void
 fault(struct agent *a, const char *what, const char *which)
 {
 	char text[512];
@@ -135,36 +125,13 @@ mount_early(void)
 	(void)mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=755");
 }
 
+/* As distributions do: the kernel's own 4096 is too few for some builds. */
 static void
-load_module(const char *name)
+raise_limits(void)
 {
-	char path[PATH_MAX];
-	int fd;
+	struct rlimit r = { .rlim_cur = 1024, .rlim_max = 524288 };
 
-	(void)snprintf(path, sizeof(path), "/modules/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) &&
-			      errno != EEXIST && errno != ENODEV))
-		fprintf(stderr, "forge-init: module %s: %s\n", name,
-			strerror(errno));
-	if (fd >= 0)
-		(void)close(fd);
-}
-
-/* In the order of the file: dependencies come first. */
-static void
-load_modules(void)
-{
-	char line[256];
-	FILE *f = fopen("/modules/order", "re");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (*line)
-			load_module(line);
-	}
-	if (f)
-		(void)fclose(f);
+	(void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
 static char port[64];
@@ -209,7 +176,6 @@ port_there(const void *unused)
 static void
 open_port(struct agent *a)
 {
-	a->fd = -1;
 	if (wait_for(port_there, NULL, PORT_WAIT))
 		fault(a, "no port named", CHANNEL_PORT);
 	a->fd = open(port, O_RDWR | O_CLOEXEC);
@@ -236,122 +202,31 @@ hello(struct agent *a)
 		fault(a, "the host does not listen", "");
 }
 
-/* ---- the configuration ---- */
-
-static void
-copy(char *to, size_t size, const char *value)
-{
-	(void)snprintf(to, size, "%s", value);
-}
-
-static void
-set_entropy(const char *hex)
-{
-	unsigned char bytes[512];
-	size_t n = 0;
-	unsigned v;
-
-	while (n < sizeof(bytes) && sscanf(hex, "%2x", &v) == 1 && hex[1]) {
-		bytes[n++] = (unsigned char)v;
-		hex += 2;
-	}
-	add_entropy(bytes, n);
-}
-
-static void
-set_address(const char *value)
-{
-	const char *slash = strchr(value, '/');
-	int n = slash ? (int)(slash - value) : 0;
-
-	(void)snprintf(config.address, sizeof(config.address), "%.*s", n,
-		value);
-	config.prefix = slash ? (int)strtol(slash + 1, NULL, 10) : 0;
-	if (config.prefix < 0 || config.prefix > 32)
-		config.prefix = 32;
-}
-
-static void
-set_one(const char *s)
-{
-	const char *v = strchr(s, '=');
-	size_t n;
-
-	if (!v)
-		return;
-	n = (size_t)(v++ - s);
-#define IS(key) (n == sizeof(key) - 1 && !memcmp(s, key, n))
-	if (IS("hostname"))
-		copy(config.hostname, sizeof(config.hostname), v);
-	else if (IS("address"))
-		set_address(v);
-	else if (IS("gateway"))
-		copy(config.gateway, sizeof(config.gateway), v);
-	else if (IS("dns"))
-		copy(config.dns, sizeof(config.dns), v);
-	else if (IS("root"))
-		copy(config.root, sizeof(config.root), v);
-	else if (IS("rootfs"))
-		copy(config.rootfs, sizeof(config.rootfs), v);
-	else if (IS("overlay"))
-		copy(config.overlay, sizeof(config.overlay), v);
-	else if (IS("clock"))
-		set_clock(strtoull(v, NULL, 10));
-	else if (IS("entropy"))
-		set_entropy(v);
-	else if (IS("halt"))
-		config.restart = !strcmp(v, "reboot");
-#undef IS
-}
-
 static void
 receive_config(struct agent *a)
 {
 	struct frame f;
-	const char *s;
-	size_t pos = 0;
 
 	do
 		if (agent_receive(a, &f))
 			fault(a, "the host went away", "");
 	while (f.type != CHANNEL_CONFIG);
-	while ((s = frame_string(f.payload, f.length, &pos)))
-		set_one(s);
-}
-
-static void
-write_names(void)
-{
-	char text[256];
-
-	if (!config.hostname[0])
-		copy(config.hostname, sizeof(config.hostname), "forge");
-	(void)sethostname(config.hostname, strlen(config.hostname));
-	(void)mkdir("/etc", 0755);
-	(void)snprintf(text, sizeof(text), "127.0.0.1 localhost\n%s %s\n",
-		config.address[0] ? config.address : "127.0.1.1",
-		config.hostname);
-	(void)write_file("/etc/hosts", text);
-	(void)snprintf(text, sizeof(text), "%s\n", config.hostname);
-	(void)write_file("/etc/hostname", text);
-	if (config.dns[0]) {
-		(void)snprintf(text, sizeof(text), "nameserver %s\n",
-			config.dns);
-		/* It may be a link to where a daemon would write it. */
-		(void)unlink("/etc/resolv.conf");
-		(void)write_file("/etc/resolv.conf", text);
-	}
+	config_parse(&config, f.payload, f.length);
 }
 
 _Noreturn void
 boot(void)
 {
-	static struct agent a = { .fd = -1, .pid1 = true };
+	static struct agent a; /* 64 KiB: not in the file */
 	const char *what = "";
 
+	a.fd = -1;
+	a.pid1 = true;
 	(void)umask(022);
 	mount_early();
-	load_modules();
+	open_standard();
+	raise_limits();
+	modules_load();
 	frame_reader_init(&a.reader);
 	open_port(&a);
 	hello(&a);
@@ -360,11 +235,12 @@ boot(void)
 	if (config.root[0] && root_enter(&config, &what))
 		fault(&a, what, config.root);
 	mount_late();
-	write_names();
+	config_names(&config);
 	if (net_up(&config, &what))
 		fault(&a, what, config.address);
 	if (agent_send(&a, CHANNEL_READY, 0, NULL, 0))
 		fault(&a, "the host does not listen", "");
-	for (;;)
-		(void)agent_loop(&a);
+	agent_loop(&a);
+	/* Not reached: SHUTDOWN halts, and a port has no end. */
+	halt_system(config.restart, 0);
 }

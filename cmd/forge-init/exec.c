@@ -16,7 +16,7 @@ extern char **environ;
 
 #define ARGS_MAX 65536
 #define PATH_DEFAULT \
-	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct request {
 	char **argv; /* NULL-terminated, into the payload */
@@ -74,9 +74,11 @@ parse_one(struct request *r, char *s)
 	}
 }
 
+/* Strings of the payload stay where they are, and are cut there. */
 static int
 parse(struct request *r, char *payload, size_t n)
 {
+	char self[16];
 	size_t pos = 0;
 	const char *s;
 
@@ -85,7 +87,11 @@ parse(struct request *r, char *payload, size_t n)
 			return EINVAL;
 	if (!r->argc || !*r->argv[0])
 		return EINVAL;
-	return user_find(r->user ? r->user : "0", &r->who);
+	if (r->user)
+		return user_find(r->user, &r->who);
+	/* root in a guest; the agent of a test is who it is */
+	(void)snprintf(self, sizeof(self), "%u", (unsigned)geteuid());
+	return user_find(self, &r->who);
 }
 
 /* ---- the child ---- */
@@ -95,7 +101,7 @@ set_env(const struct request *r)
 {
 	size_t i;
 
-	if (clearenv() || putenv((char *)PATH_DEFAULT) ||
+	if (clearenv() || setenv("PATH", PATH_DEFAULT, 1) ||
 		setenv("HOME", r->who.home, 1) ||
 		setenv("USER", r->who.name, 1) ||
 		setenv("LOGNAME", r->who.name, 1) ||
@@ -109,8 +115,10 @@ set_env(const struct request *r)
 static int
 become(const struct request *r)
 {
-	if (geteuid() != 0)
-		return 0; /* the agent of a test: it is who it is */
+	if (geteuid() != 0) {
+		errno = EPERM;
+		return r->who.uid == geteuid() ? 0 : -1;
+	}
 	return setgroups((size_t)r->who.ngroups, r->who.groups) ||
 			setgid(r->who.gid) || setuid(r->who.uid) ?
 		-1 :
@@ -126,9 +134,12 @@ run_child(const struct request *r, const int *fds, int report)
 	(void)setsid();
 	if (r->tty)
 		(void)ioctl(fds[0], TIOCSCTTY, 0);
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 3; i++) {
+		/* So that /dev/stdout can be opened by name. */
+		(void)!fchown(fds[i], r->who.uid, (gid_t)-1);
 		if (dup2(fds[i], i) < 0)
 			goto failed;
+	}
 	for (sig = 1; sig < 32; sig++)
 		(void)signal(sig, SIG_DFL);
 	(void)sigemptyset(&none);
@@ -234,23 +245,19 @@ static int
 start(struct exec *x, const struct request *r)
 {
 	struct ends ends = { { -1, -1, -1 }, { -1, -1, -1 } };
-	unsigned char *pending = malloc(CHANNEL_WINDOW);
 	int e, i;
-	pid_t pid = 0;
 
-	if (!pending)
-		return ENOMEM;
 	e = (r->tty ? open_tty(r, &ends) : open_pipes(&ends)) ? errno : 0;
 	if (!e)
-		e = launch(r, ends.theirs, &pid);
+		e = launch(r, ends.theirs, &x->pid);
 	close_all(ends.theirs);
 	if (e) {
 		close_all(ends.ours);
-		free(pending);
+		x->pid = 0;
 		return e;
 	}
-	*x = (struct exec){ .pid = pid, .in = ends.ours[0], .tty = r->tty,
-		.pending = pending };
+	x->in = ends.ours[0];
+	x->tty = r->tty;
 	for (i = 0; i < 2; i++)
 		x->out[i] = (struct stream_out){ .fd = ends.ours[i + 1],
 			.window = CHANNEL_WINDOW,
@@ -261,22 +268,18 @@ start(struct exec *x, const struct request *r)
 }
 
 int
-exec_start(struct exec *x, const char *payload, size_t n)
+exec_start(struct exec *x)
 {
 	struct request r = { 0 };
-	char *copy = malloc(n + 1);
-	int e;
+	int e = parse(&r, x->parts, x->nparts);
 
-	if (!copy)
-		return ENOMEM;
-	memcpy(copy, payload, n);
-	copy[n] = '\0';
-	e = parse(&r, copy, n);
+	x->pending = e ? NULL : malloc(PENDING_MAX);
 	if (!e)
-		e = start(x, &r);
+		e = x->pending ? start(x, &r) : ENOMEM;
 	free(r.argv);
 	free(r.env);
-	free(copy);
+	free(x->parts);
+	x->parts = NULL;
 	return e;
 }
 
@@ -301,5 +304,6 @@ exec_close(struct exec *x)
 		if (x->out[i].fd >= 0)
 			(void)close(x->out[i].fd);
 	free(x->pending);
-	*x = (struct exec){ .in = -1, .out = { { .fd = -1 }, { .fd = -1 } } };
+	free(x->parts);
+	*x = EXEC_INIT;
 }

@@ -8,28 +8,17 @@
 #include <time.h>
 #include <unistd.h>
 
-static long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000L;
-}
-
-/* Until there is no child any more; SIGCHLD is blocked, so it can be waited
- * for with a time-out. */
-static void
+void
 wait_children(unsigned ms)
 {
-	long end = now_ms() + (long)ms;
+	int64_t end = now_ms() + ms;
 	sigset_t chld;
 
 	(void)sigemptyset(&chld);
 	(void)sigaddset(&chld, SIGCHLD);
 	for (;;) {
 		struct timespec ts;
-		long left = end - now_ms();
+		int64_t left = end - now_ms();
 		pid_t pid;
 
 		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
@@ -37,7 +26,7 @@ wait_children(unsigned ms)
 		if (pid < 0 || left <= 0)
 			return;
 		ts.tv_sec = left / 1000;
-		ts.tv_nsec = left % 1000 * 1000000L;
+		ts.tv_nsec = (long)(left % 1000 * 1000000);
 		(void)sigtimedwait(&chld, NULL, &ts);
 	}
 }
@@ -55,6 +44,7 @@ halt_system(bool restart, unsigned grace_ms)
 	(void)kill(-1, SIGKILL);
 	wait_children(1000);
 	sync();
+	root_readonly();
 	(void)reboot(restart ? RB_AUTOBOOT : RB_POWER_OFF);
 	/* A machine without power-off: a restart ends it (-no-reboot). */
 	(void)reboot(RB_AUTOBOOT);

@@ -7,13 +7,20 @@
  * banned.h) do not apply here.  Functions return 0, or -1 with errno.
  *
  * Files:	main.c	who are we: PID 1, or the agent for tests
- *		boot.c	file systems, modules, the port, the configuration
+ *		boot.c	file systems, the port, and the order of things
+ *		module.c	kernel modules
+ *		config.c	what the host says this guest is
  *		root.c	the root file system
  *		net.c	the network interface
+ *		port.c	frames through the channel
  *		agent.c	the loop: messages from the host, output to it
  *		exec.c	start a command for the host
+ *		stdio.c	what goes to a command and comes from it
  *		user.c	/etc/passwd and /etc/group
  *		halt.c	the end
+ *
+ * All is one thread.  Writing to the channel waits for the host, so the host
+ * must never wait for us to read without reading itself.
  */
 #ifndef FORGE_INIT_H
 #define FORGE_INIT_H
@@ -24,7 +31,7 @@
 #include <sys/types.h>
 #include "lib/vm/channel.h"
 
-/* ---- agent.c ---- */
+/* ---- port.c ---- */
 
 struct agent {
 	int fd; /* the channel */
@@ -37,12 +44,25 @@ struct agent {
 int agent_send(struct agent *a, uint8_t type, uint16_t stream,
 	const void *payload, size_t n);
 int agent_send_text(struct agent *a, uint8_t type, const char *text);
+void agent_send_exit(struct agent *a, uint16_t stream, uint8_t kind,
+	uint32_t value);
+/*
+ * Read what is there; -1 at the end.  A port in a guest has no end, only
+ * times when nobody is there: then this waits a moment.
+ */
+int agent_fill(struct agent *a);
 /* The next frame, however long it takes; -1 when the channel ended. */
 int agent_receive(struct agent *a, struct frame *ret);
-/* Serve the host until it says SHUTDOWN or is gone; 0: SHUTDOWN. */
-int agent_loop(struct agent *a);
 
-/* ---- boot.c ---- */
+/* ---- agent.c ---- */
+
+/*
+ * Serve the host.  PID 1 does not return; another agent does when the host
+ * says SHUTDOWN or its end is closed, and its commands are killed then.
+ */
+void agent_loop(struct agent *a);
+
+/* ---- config.c ---- */
 
 struct config {
 	char hostname[65];
@@ -56,15 +76,29 @@ struct config {
 	bool restart; /* halt by reboot instead of power-off */
 };
 
-/* Does not return: boots, serves, halts. */
-_Noreturn void boot(void);
-/* Say what is wrong, to the host if the channel is open, and halt. */
-_Noreturn void fault(struct agent *a, const char *what, const char *which);
-/* Wait until path exists; at most ms. */
-int wait_path(const char *path, int ms);
-int write_file(const char *path, const char *text);
+/* Read a CONFIG payload; clock and entropy are set at once. */
+void config_parse(struct config *c, const void *payload, size_t n);
+/* Host name, /etc/hosts, /etc/resolv.conf. */
+void config_names(const struct config *c);
 void set_clock(uint64_t ns);
 void add_entropy(const unsigned char *p, size_t n);
+
+/* ---- boot.c ---- */
+
+/* Does not return: boots, serves, halts. */
+_Noreturn void boot(void);
+/* Wait until path, a device's, exists; at most ms; -1 with ENODEV. */
+int wait_path(const char *path, int ms);
+int64_t now_ms(void);
+/* Open what is closed of 0, 1 and 2. */
+void open_standard(void);
+
+/* ---- module.c ---- */
+
+/* Those of /modules/order that have something to do here. */
+void modules_load(void);
+/* That of a file system, unless it is built in. */
+void module_load_fs(const char *fs);
 
 /* ---- root.c, net.c ---- */
 
@@ -72,38 +106,70 @@ void add_entropy(const unsigned char *p, size_t n);
 int root_enter(const struct config *c, const char **ret_what);
 /* The file systems that any root needs. */
 void mount_late(void);
+/* Nothing writes any more: leave the disks clean. */
+void root_readonly(void);
 int net_up(const struct config *c, const char **ret_what);
 
 /* ---- exec.c ---- */
 
+/* One more than the host may send: our own control-D at the end. */
+#define PENDING_MAX ((size_t)CHANNEL_WINDOW + 64)
+
 struct stream_out {
 	int fd; /* -1: closed */
 	uint32_t window; /* bytes that the host still wants */
-	bool drained; /* nothing more to read after the exit */
+	uint32_t left; /* after the exit: bytes still to be sent */
+	bool drained; /* nothing more will be sent */
 };
 
 struct exec {
 	uint16_t stream; /* 0: free slot */
-	pid_t pid;
+	char *parts; /* of EXEC, until it is complete */
+	size_t nparts;
+	pid_t pid; /* 0: not started yet */
 	bool exited;
+	int64_t exit_ms;
 	uint8_t exit_kind;
 	uint32_t exit_value;
 	int in; /* -1: closed */
 	bool in_eof; /* close it when everything is written */
 	bool tty;
-	unsigned char *pending; /* CHANNEL_WINDOW bytes, for stdin */
+	unsigned char *pending; /* PENDING_MAX bytes, for stdin */
 	size_t start, end;
 	uint32_t taken; /* of stdin, not yet given back as credit */
 	struct stream_out out[2]; /* stdout, stderr */
 };
 
+/* A free slot's state, but for the stream. */
+#define EXEC_INIT \
+	((struct exec){ .in = -1, \
+		.out = { { .fd = -1, .drained = true }, \
+			{ .fd = -1, .drained = true } } })
+
 /*
- * Start what the EXEC payload says.  On failure returns an errno for EXIT;
- * the slot is then still free.
+ * Start what x->parts say.  On failure returns an errno for EXIT; x->pid is
+ * then still 0.
  */
-int exec_start(struct exec *x, const char *payload, size_t n);
+int exec_start(struct exec *x);
 void exec_resize(struct exec *x, unsigned rows, unsigned cols);
+/* Free everything; the slot is free. */
 void exec_close(struct exec *x);
+
+/* ---- stdio.c ---- */
+
+void stdin_data(struct agent *a, struct exec *x, const void *p, size_t n);
+void stdin_eof(struct agent *a, struct exec *x);
+/* x->in takes bytes again. */
+void stdin_feed(struct agent *a, struct exec *x);
+/* Nobody will read x->in any more. */
+void stdin_gone(struct agent *a, struct exec *x);
+/* x->out[which] may have bytes. */
+void out_send(struct agent *a, struct exec *x, int which);
+void out_credit(struct exec *x, unsigned which, uint32_t n);
+/* At the moment of the exit. */
+void out_last(struct exec *x);
+/* After it: send the rest; true when there is none left. */
+bool out_finish(struct agent *a, struct exec *x);
 
 /* ---- user.c ---- */
 
@@ -122,6 +188,9 @@ int user_find(const char *who, struct user *ret);
 
 /* ---- halt.c ---- */
 
+/* Reap children until there is none, or ms have passed; needs SIGCHLD
+ * blocked. */
+void wait_children(unsigned ms);
 /* TERM to all, up to grace_ms, KILL, sync, and off. */
 _Noreturn void halt_system(bool restart, unsigned grace_ms);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int
@@ -23,15 +24,19 @@ serve(const char *fd)
 	long n = strtol(fd, &end, 10);
 
 	if (end == fd || *end || n < 0 || n > 65535 ||
-		fcntl((int)n, F_SETFD, FD_CLOEXEC)) {
+		fcntl((int)n, F_GETFD) < 0) {
 		fprintf(stderr, "forge-init: --agent: '%s' is not an open fd\n",
 			fd);
 		return 2;
 	}
 	a.fd = (int)n;
+	open_standard();
+	/* Commands get none of what we inherited; 4: CLOSE_RANGE_CLOEXEC. */
+	(void)syscall(SYS_close_range, 3u, ~0u, 4u);
+	(void)fcntl(a.fd, F_SETFD, FD_CLOEXEC);
 	frame_reader_init(&a.reader);
 	if (!agent_send(&a, CHANNEL_READY, 0, NULL, 0))
-		(void)agent_loop(&a);
+		agent_loop(&a);
 	return 0;
 }
 

@@ -48,14 +48,15 @@ set_gateway(int fd, in_addr_t gateway)
 	return ioctl(fd, SIOCADDRT, &r);
 }
 
-/* The first interface that is not lo. */
+/* eth0, or the first interface that is not lo. */
 static bool
 find_interface(char *name, size_t size)
 {
-	DIR *d = opendir("/sys/class/net");
+	bool found = !access("/sys/class/net/eth0", F_OK);
+	DIR *d = found ? NULL : opendir("/sys/class/net");
 	struct dirent *e;
-	bool found = false;
 
+	(void)snprintf(name, size, "eth0");
 	while (d && !found && (e = readdir(d)))
 		if (e->d_name[0] != '.' && strcmp(e->d_name, "lo") != 0 &&
 			strlen(e->d_name) < size) {
@@ -73,9 +74,11 @@ configure(int fd, const struct config *c, const char **ret_what)
 	char name[IFNAMSIZ];
 	uint32_t mask = c->prefix ? ~0u << (32 - c->prefix) : 0;
 
-	*ret_what = "no network interface";
-	if (!find_interface(name, sizeof(name)))
+	*ret_what = "no network interface for";
+	if (!find_interface(name, sizeof(name))) {
+		errno = ENODEV;
 		return -1;
+	}
 	*ret_what = "the address is refused";
 	if (set_address(fd, name, SIOCSIFADDR, inet_addr(c->address)) ||
 		set_address(fd, name, SIOCSIFNETMASK, htonl(mask)) ||

@@ -1,6 +1,7 @@
 #include "cmd/forge-init/init.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -14,16 +15,25 @@
 #define UPPER "/upper"
 #define ROOT "/newroot"
 
+/* Of the overlay's disk: chroot leaves no path to it. */
+static int upper = -1;
+
 static int
 mount_overlay(const struct config *c)
 {
 	bool ram = !strcmp(c->overlay, "tmpfs");
 
-	if (!ram && wait_path(c->overlay, DEVICE_WAIT))
-		return -1;
+	module_load_fs("overlay");
+	if (!ram) {
+		module_load_fs("ext4");
+		if (wait_path(c->overlay, DEVICE_WAIT))
+			return -1;
+	}
 	if (mount(ram ? "tmpfs" : c->overlay, UPPER, ram ? "tmpfs" : "ext4", 0,
 		    ram ? "mode=755,size=90%" : ""))
 		return -1;
+	if (!ram)
+		upper = open(UPPER, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if ((mkdir(UPPER "/data", 0755) && errno != EEXIST) ||
 		(mkdir(UPPER "/work", 0755) && errno != EEXIST))
 		return -1;
@@ -34,13 +44,27 @@ mount_overlay(const struct config *c)
 
 /* /dev and the like go along; a root without the directory gets it. */
 static void
-move_mount(const char *path)
+carry(const char *path)
 {
 	char to[64];
 
 	(void)snprintf(to, sizeof(to), ROOT "%s", path);
 	(void)mkdir(to, 0755);
 	(void)mount(path, to, NULL, MS_MOVE, NULL);
+}
+
+/* A file system that can be written is, unless its disk cannot. */
+static int
+mount_root(const struct config *c)
+{
+	bool fixed = c->overlay[0] || strcmp(c->rootfs, "ext4") != 0;
+	const char *at = c->overlay[0] ? LOWER : ROOT;
+
+	if (!fixed && !mount(c->root, at, c->rootfs, 0, NULL))
+		return 0;
+	if (!fixed && errno != EACCES && errno != EROFS)
+		return -1;
+	return mount(c->root, at, c->rootfs, MS_RDONLY, NULL);
 }
 
 int
@@ -53,15 +77,15 @@ root_enter(const struct config *c, const char **ret_what)
 	if (wait_path(c->root, DEVICE_WAIT))
 		return -1;
 	*ret_what = "the root cannot be mounted";
-	if (mount(c->root, c->overlay[0] ? LOWER : ROOT, c->rootfs,
-		    c->overlay[0] ? MS_RDONLY : 0, NULL))
+	module_load_fs(c->rootfs);
+	if (mount_root(c))
 		return -1;
 	*ret_what = "the overlay cannot be mounted";
 	if (c->overlay[0] && mount_overlay(c))
 		return -1;
-	move_mount("/dev");
-	move_mount("/proc");
-	move_mount("/sys");
+	carry("/dev");
+	carry("/proc");
+	carry("/sys");
 	*ret_what = "the root cannot be entered";
 	return chdir(ROOT) || mount(".", "/", NULL, MS_MOVE, NULL) ||
 			chroot(".") || chdir("/") ?
@@ -92,4 +116,16 @@ mount_late(void)
 	(void)!symlink("/proc/self/fd/0", "/dev/stdin");
 	(void)!symlink("/proc/self/fd/1", "/dev/stdout");
 	(void)!symlink("/proc/self/fd/2", "/dev/stderr");
+}
+
+void
+root_readonly(void)
+{
+	char path[32];
+
+	(void)mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
+	if (upper < 0)
+		return;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", upper);
+	(void)mount(NULL, path, NULL, MS_REMOUNT | MS_RDONLY, NULL);
 }

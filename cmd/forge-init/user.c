@@ -12,9 +12,10 @@
 static char *
 field(char **line)
 {
+	static char none[1];
 	char *s = strsep(line, ":\n");
 
-	return s ? s : (char *)"";
+	return s ? s : none;
 }
 
 static bool
