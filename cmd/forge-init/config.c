@@ -49,7 +49,7 @@ copy(char *to, size_t size, const char *value)
 static void
 set_entropy(const char *hex)
 {
-	unsigned char bytes[512];
+	unsigned char bytes[512] = { 0 };
 	size_t n = 0;
 	unsigned v;
 

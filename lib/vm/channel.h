@@ -17,12 +17,17 @@
  *	host -> guest	STDIN, STDIN_EOF, WINSIZE, SIGNAL
  *	guest -> host	STDOUT, STDERR, STDIN_CLOSED, then EXIT as the last
  *	both		CREDIT
+ * Parts of several streams may be mixed.  STDIN may follow EXEC at once.  EXIT
+ * waits for nobody who still holds the command's output open.
  * Flow control: the sender of STDIN, STDOUT or STDERR may have at most
  * CHANNEL_WINDOW bytes, per stream and per kind, that the receiver has not
  * yet given back by CREDIT.  A side that is sent more may drop the stream.
+ * The guest's writes wait for the host, so the host must go on reading while
+ * it waits to write.
  * Control (stream 0):
  *	host -> guest	CLOCK, ENTROPY, SHUTDOWN, PING
  *	guest -> host	PONG
+ * After SHUTDOWN the guest says no more; no EXIT comes for what was running.
  *
  * Nothing that a guest sends is trusted: lengths are bounded by frame.h, an
  * unknown type is ignored, a frame for a stream that is not open is ignored.
