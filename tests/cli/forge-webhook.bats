@@ -1,7 +1,7 @@
 # forge-webhook under lighttpd, under openbsd-inetd, and by hand, with
 # Octokit's payloads and signatures.
 
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+# shellcheck disable=SC2016,SC2094,SC2030,SC2031,SC2034,SC2154
 
 load lib
 
