@@ -418,3 +418,51 @@ limited()
 	client 0 jit $scope "$(name)" 1 linux
 	[[ $output =~ ^[0-9]+\  ]]
 }
+
+# tls_start: the files of www/ at https://localhost:$port
+tls_start()
+{
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.crt \
+		-days 2 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost 2>/dev/null
+	cat >tls.py <<'PY'
+import functools, http.server, ssl
+handler = functools.partial(http.server.SimpleHTTPRequestHandler,
+                            directory="www")
+server = http.server.HTTPServer(("127.0.0.1", 0), handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("tls.crt", "tls.key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print("port", server.server_port, flush=True)
+server.serve_forever()
+PY
+	background tls.log python3 -u tls.py
+	wait_until 10 grep -q '^port' tls.log
+	port=$(sed -n 's/^port //p' tls.log)
+}
+
+@test "TLS: the server is verified, by ca-file where there is one" {
+	mkdir www
+	echo '{"resources":{"core":{"limit":9,"remaining":8,"reset":7}}}' \
+		>www/rate_limit
+	tls_start
+	sed -i "s|api = .*|api = https://localhost:$port|" state/config
+	client 6 rate
+	[[ $stderr == "github_client: no answer of 'https://localhost:$port/rate_limit': SSL certificate problem: "* ]]
+	token_auth "ca-file = $PWD/tls.crt"
+	sed -i "s|api = .*|api = https://localhost:$port|" state/config
+	client 0 rate
+	[ "$output" = '{"limit":9,"remaining":8,"reset":7}' ]
+	sed -i "s|localhost|127.0.0.1|" state/config
+	client 6 rate
+	[[ $stderr == *"subject name"*"'127.0.0.1'" ]]
+	sed -i "s|tls.crt|none.crt|" state/config
+	client 1 rate
+	[ "$stderr" = "github_client: cannot use the certificates of '$PWD/none.crt'" ]
+}
+
+@test "no secret goes through a proxy to loopback" {
+	direct
+	http_proxy=http://127.0.0.1:1 all_proxy=http://127.0.0.1:1 \
+		client 0 rate
+}

@@ -13,20 +13,17 @@
 static void
 test_base64(void)
 {
-	/* RFC 4648, section 10 */
-	static const char *const texts[][2] = {
-		{ "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" },
-		{ "foo", "Zm9v" }, { "foob", "Zm9vYg==" },
-		{ "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
-	};
+	/* RFC 4648, section 10: of the first i bytes of "foobar" */
+	static const char *const texts[] = { "", "Zg==", "Zm8=", "Zm9v",
+		"Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy" };
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	char big[10000];
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(texts); i++) {
 		buf_reset(&b);
-		base64_add(&b, texts[i][0], strlen(texts[i][0]));
-		is_str(b.s, texts[i][1], "base64");
+		base64_add(&b, "foobar", i);
+		is_str(b.s, texts[i], "base64");
 	}
 	buf_reset(&b);
 	buf_adds(&b, "=+/");
