@@ -12,6 +12,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/state/config_cache.h"
 #include "lib/state/config_file.h"
 #include "lib/state/config_keys.h"
 #include "lib/base/banned.h"
@@ -85,22 +86,62 @@ config_add_file(struct config *c, size_t i, struct err *err)
 	return config_file_read(path, entry_add, c, err);
 }
 
+static void
+add_cached(size_t file, const char *name, const char *value, void *arg)
+{
+	struct config *c = arg;
+
+	c->file = file;
+	entry_add(name, value, 0, c);
+}
+
+/* Values are kept only of files that include no other. */
+static void
+keep(const struct config *c, int statefd, const struct buf *stamp)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < c->n; i++) {
+		const struct entry *e = &c->entries[i];
+
+		if (!strncmp(e->full, "include", 7) || e->depth)
+			return;
+		config_cache_add(&text, e->file, e->full, e->value);
+	}
+	config_cache_save(statefd, stamp, &text);
+}
+
+static int
+config_read(struct config *c, int statefd, struct err *err)
+{
+	CLEANUP_BUF struct buf stamp = BUF_INIT;
+	bool settled = config_stamp(c->files, FILES, &stamp);
+	size_t i;
+
+	if (settled && config_cache_load(statefd, &stamp, add_cached, c))
+		return 0;
+	for (i = 0; i < FILES; i++)
+		if (config_add_file(c, i, err))
+			return -1;
+	if (settled && c->n)
+		keep(c, statefd, &stamp);
+	return 0;
+}
+
 int
 config_open(int statefd, const char *path, struct config **ret,
 	struct err *err)
 {
 	struct config *c = xcalloc(1, sizeof(*c));
 	const char *first = getenv("FORGE_CONFIG");
-	size_t i;
 
-	(void)statefd; /* includes are relative to the real path */
 	c->files[0] = xstrdup(first && *first ? first : "/etc/forge/config");
 	c->files[1] = xasprintf("%s/config", path);
-	for (i = 0; i < FILES; i++)
-		if (config_add_file(c, i, err)) {
-			config_close(c);
-			return -1;
-		}
+	if (config_read(c, statefd, err)) {
+		config_close(c);
+		return -1;
+	}
 	*ret = c;
 	return 0;
 }
