@@ -92,7 +92,7 @@ two_lines()
 	local p
 	[ -w /dev/full ] || skip "no /dev/full"
 	for p in $(programs); do
-		run -1 bash -c '"$1" --help >/dev/full' - "$p"
+		run -1 bash -c "$p --help >/dev/full"
 		[ "$output" = \
 			"$p: cannot write to stdout: No space left on device" ]
 	done
@@ -244,7 +244,7 @@ config_examples()
 	# Strings "noun.verb" of lib, without those that are logged, or are
 	# keys of JSON or of the configuration.
 	code=$(cat "$ROOT"/lib/*/*.c |
-		sed -E 's/(log_[a-z]+\(|json_[a-z]+\([^"]*)"[^"]*"//g' |
+		sed -E 's/(log_[a-z]+\(|(json_[a-z]+|sound_id)\([^"]*)"[^"]*"//g' |
 		grep -oE '"(job|runner|vm|lease|image|delivery)\.[a-z]+"' |
 		tr -d '"' | sort -u |
 		grep -vxF "$(sed -nE 's/^\.It Sy (.*) Pq .*/\1/p' \
