@@ -25,6 +25,7 @@
 #define STOP_GRACE 10000 /* ms from TERM to KILL inside the guest */
 #define STOP_EXTRA 5000 /* ms more for the power-off itself */
 #define SAID_MAX 16384
+#define LOCK_WAIT 200 /* ms: who looks for the dead holds it an instant */
 
 /* ---- ending ---- */
 
@@ -248,7 +249,8 @@ read_console(struct supervisor *s)
 	}
 }
 
-static void
+/* false: there is nothing more now. */
+static bool
 read_said(struct supervisor *s)
 {
 	ssize_t n;
@@ -260,6 +262,7 @@ read_said(struct supervisor *s)
 		cleanup_close(&s->hypervisor.err);
 		s->hypervisor.err = -1;
 	}
+	return n > 0;
 }
 
 static void
@@ -272,8 +275,9 @@ on_end(struct supervisor *s)
 	if (proc_wait(&s->hypervisor, -1, &status, &s->err))
 		return;
 	/* Its last words, and what the guest still said. */
-	while (s->hypervisor.err >= 0 && s->said.len < SAID_MAX / 2)
-		read_said(s);
+	while (s->hypervisor.err >= 0 && s->said.len < SAID_MAX / 2 &&
+		read_said(s))
+		;
 	if (s->channel.fd >= 0)
 		read_channel(s);
 	if (s->stopping || s->err.code || (s->exec_open && s->exec.done))
@@ -290,9 +294,9 @@ on_end(struct supervisor *s)
 static void
 on_signal(struct supervisor *s, int sig)
 {
-	if (sig == SIGWINCH && !s->exec_open)
+	if (sig == SIGWINCH && (!s->exec_open || !s->exec.sent))
 		return;
-	if (!s->exec_open) {
+	if (!s->exec_open || !s->exec.sent) {
 		s->signal = s->boot->exec ? sig : 0;
 		supervisor_stop(s, s->boot->exec ? 0 : STOP_GRACE);
 		return;
@@ -359,7 +363,7 @@ collect(struct supervisor *s, struct pollfd *fds)
 			continue;
 		fds[FD_CLIENTS + i].fd = c->conn.fd;
 		fds[FD_CLIENTS + i].events = (short)(conn_events(&c->conn) &
-			(hear ? ~0 : ~POLLIN));
+			(hear && !conn_full(&c->conn) ? ~0 : ~POLLIN));
 	}
 	if (s->exec_open)
 		(void)exec_client_fds(&s->exec, fds + FD_EXEC);
@@ -409,7 +413,7 @@ step(struct supervisor *s, struct err *err)
 	if (fds[FD_CONSOLE].revents)
 		read_console(s);
 	if (fds[FD_SAID].revents)
-		read_said(s);
+		(void)read_said(s); /* the rest when poll says so again */
 	step_clients(s, fds);
 	step_exec(s, fds);
 	if (s->channel.fd >= 0 && conn_flush(&s->channel))
@@ -496,7 +500,8 @@ begin(struct supervisor *s, struct err *err)
 		subnet_load(s->st, &s->subnet, err) ||
 		image_open(s->st, spec->image, &s->image, err))
 		return -1;
-	if (state_lock(s->st, "vm", spec->name, 0, 0, &s->lock, err)) {
+	if (state_lock(s->st, "vm", spec->name, 0, LOCK_WAIT, &s->lock,
+		    err)) {
 		if (err->code != ERR_BUSY)
 			return -1;
 		return err_set(err, ERR_EXISTS, "a VM named '%s' runs",

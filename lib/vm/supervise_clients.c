@@ -15,6 +15,7 @@
 #include "lib/base/banned.h"
 
 #define SOCKET "ctl.sock"
+#define SMALL_MAX 64 /* STARTED, CREDIT, EXIT are shorter */
 
 /* ---- the control socket ---- */
 
@@ -273,8 +274,32 @@ discard(struct supervisor *s, const struct link *l, const struct frame *f)
 	struct frame credit = { .type = CHANNEL_CREDIT, .stream = l->guest,
 		.length = sizeof(p), .payload = p };
 
+	if (conn_full(&s->channel)) {
+		/* it sends, and does not read what we answer */
+		supervisor_fail(s, ERR_INVALID,
+			"the guest sent more than it was allowed to");
+		return;
+	}
 	frame_put32(p + 1, f->length);
 	conn_send(&s->channel, &credit);
+}
+
+/* All but output is small; a client that does not read it is let go, or a
+ * guest could fill our memory with it. */
+static void
+to_client(struct supervisor *s, const struct link *l, const struct frame *f)
+{
+	struct frame to = *f;
+	bool output = f->type == CHANNEL_STDOUT || f->type == CHANNEL_STDERR;
+
+	if (!output && f->length > SMALL_MAX)
+		return;
+	if (!output && conn_full(&s->clients[l->client].conn)) {
+		drop_client(s, l->client);
+		return;
+	}
+	to.stream = l->theirs;
+	conn_send(&s->clients[l->client].conn, &to);
 }
 
 /* A guest that sends more than it may would fill our memory. */
@@ -299,16 +324,13 @@ clients_deliver(struct supervisor *s, const struct frame *f)
 {
 	struct link *l = link_of_guest(s, f->stream);
 	bool output = f->type == CHANNEL_STDOUT || f->type == CHANNEL_STDERR;
-	struct frame to = *f;
 
 	if (!l || (output && !within_window(s, l, f)))
 		return;
-	if (l->client >= 0) {
-		to.stream = l->theirs;
-		conn_send(&s->clients[l->client].conn, &to);
-	} else if (output) {
+	if (l->client >= 0)
+		to_client(s, l, f);
+	else if (output)
 		discard(s, l, f);
-	}
 	if (f->type == CHANNEL_EXIT)
 		l->guest = 0;
 }
