@@ -34,6 +34,21 @@ filter_free(struct filter *f)
 	free(f);
 }
 
+/*
+ * libjq 1.6 leaves these as malloc gave them, and asserts on the attributes:
+ * input, debug and import would crash.  Modules are looked for nowhere.
+ */
+static void
+set_defaults(struct filter *f)
+{
+	jq_set_error_cb(f->jq, complaint, &f->said);
+	jq_set_input_cb(f->jq, NULL, NULL);
+	jq_set_debug_cb(f->jq, NULL, NULL);
+	jq_set_attr(f->jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
+	jq_set_attr(f->jq, jv_string("JQ_ORIGIN"), jv_string("/"));
+	jq_set_attr(f->jq, jv_string("PROGRAM_ORIGIN"), jv_string("/"));
+}
+
 int
 filter_compile(const char *program, struct filter **ret, struct err *err)
 {
@@ -45,7 +60,7 @@ filter_compile(const char *program, struct filter **ret, struct err *err)
 		filter_free(f);
 		return err_set(err, ERR_SYS, "cannot start libjq");
 	}
-	jq_set_error_cb(f->jq, complaint, &f->said);
+	set_defaults(f);
 	if (!jq_compile(f->jq, program)) {
 		f->said.s[strcspn(f->said.s, "\n")] = '\0';
 		(void)err_set(err, ERR_USAGE, "filter '%.100s': %.300s",
@@ -69,6 +84,24 @@ raised(jv v, struct err *err)
 	return -1;
 }
 
+/* For libjq halt_error is no error; here it is the one it tells. */
+static int
+check_halt(jq_state *jq, struct err *err)
+{
+	jv code;
+	bool failed;
+
+	if (!jq_halted(jq))
+		return 0;
+	code = jq_get_exit_code(jq);
+	failed = jv_get_kind(code) == JV_KIND_NUMBER &&
+		jv_number_value(code) != 0;
+	jv_free(code);
+	if (!failed)
+		return 0;
+	return raised(jv_invalid_with_msg(jq_get_error_message(jq)), err);
+}
+
 int
 filter_run(struct filter *f, const struct json *in,
 	int (*emit)(struct json *result, void *arg), void *arg,
@@ -89,5 +122,5 @@ filter_run(struct filter *f, const struct json *in,
 	if (jv_invalid_has_msg(jv_copy(v)))
 		return raised(v, err);
 	jv_free(v);
-	return 0;
+	return check_halt(f->jq, err);
 }

@@ -39,6 +39,31 @@ cleanup_json(struct json **j)
 
 /* ---- reading ---- */
 
+/*
+ * The one value of the text, else invalid with libjq's reason.  By hand,
+ * because jv_parse_sized() puts the text, tokens and all, in its reason.
+ */
+static jv
+parse_one(const char *s, int n)
+{
+	struct jv_parser *parser = jv_parser_new(0);
+	jv v, next;
+
+	jv_parser_set_buf(parser, s, n, 0);
+	v = jv_parser_next(parser);
+	if (jv_is_valid(v)) {
+		next = jv_parser_next(parser);
+		if (jv_is_valid(next) || jv_invalid_has_msg(jv_copy(next))) {
+			jv_free(v);
+			v = jv_invalid_with_msg(
+				jv_string("more than one value"));
+		}
+		jv_free(next);
+	}
+	jv_parser_free(parser);
+	return v;
+}
+
 int
 json_parse(const char *s, size_t n, struct json **ret, struct err *err)
 {
@@ -46,7 +71,7 @@ json_parse(const char *s, size_t n, struct json **ret, struct err *err)
 
 	if (n > INT32_MAX)
 		return err_set(err, ERR_INVALID, "JSON of %zu bytes", n);
-	v = jv_parse_sized(s, (int)n);
+	v = parse_one(s, (int)n);
 	if (!jv_is_valid(v)) {
 		jv msg = jv_invalid_get_msg(v);
 

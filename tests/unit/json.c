@@ -18,6 +18,7 @@ static const struct {
 	{ "{\"b\":1,\"a\":{\"c\":true}}", "{\"b\":1,\"a\":{\"c\":true}}" },
 	{ "\"\\u0000\\ud83d\\ude00\"", "\"\\u0000\xf0\x9f\x98\x80\"" },
 	{ "", NULL }, { "{", NULL }, { "{} {}", NULL }, { "[1,]", NULL },
+	{ "1 2", NULL }, { "1 x", NULL }, { "1 \n\t", "1" },
 	{ "{\"a\"}", NULL }, { "tru", NULL }, { "\"a", NULL }, { "}", NULL } };
 
 static void
@@ -40,6 +41,19 @@ test_texts(void)
 	}
 }
 
+/* What is refused may hold a token: the reason must not repeat it. */
+static void
+test_reason(void)
+{
+	static const char text[] = "{\"token\":\"ghs_secret\" x}";
+	struct err err = ERR_INIT;
+	struct json *j = NULL;
+
+	is_int(json_parse(text, strlen(text), &j, &err), -1, "refused");
+	ok(!strncmp(err.msg, "not JSON: ", 10), "with a reason");
+	ok(!strstr(err.msg, "secret"), "that does not repeat the text");
+}
+
 static void
 test_deep(void)
 {
@@ -51,6 +65,13 @@ test_deep(void)
 	deep[100000] = '\0';
 	is_int(json_parse(deep, 100000, &j, &err), -1, "a hundred thousand [");
 	is_int(err.code, ERR_INVALID, "are refused");
+	memset(deep, '[', 256);
+	memset(deep + 256, ']', 256);
+	is_int(json_parse(deep, 512, &j, &err), 0, "256 deep is read");
+	json_free(j);
+	memset(deep, '[', 257);
+	memset(deep + 257, ']', 257);
+	is_int(json_parse(deep, 514, &j, &err), -1, "257 is not");
 	is_int(json_parse("\"a\0b\"", 5, &j, &err), 0,
 		"a NUL in the text is no end");
 	json_free(j);
@@ -147,13 +168,57 @@ test_filter(void)
 	buf_release(&b);
 }
 
+/* Programs that reach for what this process does not give them. */
+static const struct {
+	const char *program;
+	int rc;
+	const char *want; /* the results, or the error */
+} odd[] = {
+	{ "debug", 0, "{\"a\":1};" },
+	{ "[inputs]", 0, "[];" },
+	{ "input", -1, "filter: break" },
+	{ "input_filename", 0, "null;" },
+	{ ".a, halt, .a", 0, "1;" },
+	{ "\"so\" | halt_error", -1, "filter: so" },
+	{ "error({b: 1})", -1, "filter: {\"b\":1}" },
+	{ "import \"a\" as a; .", -2,
+		"filter 'import \"a\" as a; .': jq: error: "
+		"module not found: a" },
+};
+
+static void
+test_odd_filters(void)
+{
+	struct err unused = ERR_INIT;
+	struct json *j = NULL;
+	size_t i;
+
+	ok(!json_parse("{\"a\":1}", 7, &j, &unused), "input");
+	for (i = 0; i < ARRAY_SIZE(odd); i++) {
+		struct filter *f = NULL;
+		struct buf b = BUF_INIT;
+		struct err err = ERR_INIT;
+		int rc = -2;
+
+		if (!filter_compile(odd[i].program, &f, &err))
+			rc = filter_run(f, j, collect, &b, &err);
+		is_int(rc, odd[i].rc, odd[i].program);
+		is_str(rc ? err.msg : b.s, odd[i].want, "says");
+		buf_release(&b);
+		filter_free(f);
+	}
+	json_free(j);
+}
+
 int
 main(void)
 {
 	test_texts();
+	test_reason();
 	test_deep();
 	test_getters();
 	test_build();
 	test_filter();
+	test_odd_filters();
 	return done();
 }
