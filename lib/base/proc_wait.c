@@ -38,9 +38,9 @@ reap(struct child *c, struct proc_status *ret, struct err *err)
 	return 0;
 }
 
-int
-proc_wait(struct child *c, int64_t deadline, struct proc_status *ret,
-	struct err *err)
+/* Has it ended?  0 when the deadline passed first, -1 on error. */
+static int
+ended(const struct child *c, int64_t deadline, struct err *err)
 {
 	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
 	int n;
@@ -48,8 +48,17 @@ proc_wait(struct child *c, int64_t deadline, struct proc_status *ret,
 	do
 		n = poll(&p, 1, clock_left(deadline));
 	while ((n < 0 && errno == EINTR) || (n == 0 && clock_left(deadline)));
+	return n < 0 ? err_sys(err, "poll") : n;
+}
+
+int
+proc_wait(struct child *c, int64_t deadline, struct proc_status *ret,
+	struct err *err)
+{
+	int n = ended(c, deadline, err);
+
 	if (n < 0)
-		return err_sys(err, "poll");
+		return -1;
 	if (n == 0) {
 		*ret = (struct proc_status){ .timed_out = true };
 		return 0;
@@ -72,15 +81,18 @@ int
 proc_stop(struct child *c, int64_t grace_ms, struct proc_status *ret,
 	struct err *err)
 {
+	int n;
+
 	*ret = (struct proc_status){ 0 };
 	if (!c->pid)
 		return 0;
 	proc_kill(c, SIGTERM);
-	if (proc_wait(c, clock_mono() + grace_ms, ret, err))
+	n = ended(c, clock_mono() + grace_ms, err);
+	if (n < 0)
 		return -1;
-	if (!ret->timed_out)
-		return 0;
-	proc_kill(c, SIGKILL);
+	/* Others of a group may live on; until it is reaped its number is its. */
+	if (!n || c->group)
+		proc_kill(c, SIGKILL);
 	return proc_wait(c, -1, ret, err);
 }
 

@@ -94,6 +94,37 @@ test_spawn(void)
 	proc_release(&p);
 }
 
+/* A member of the group that outlives the leader and ignores TERM. */
+static void
+test_group(void)
+{
+	struct proc p = PROC_INIT;
+	struct child c = CHILD_INIT;
+	struct proc_status s;
+	struct err err = ERR_INIT;
+	char said[32] = "";
+	char *identity = NULL;
+	int i;
+
+	argv_pushv(&p.argv, (const char *[]){ "sh", "-c",
+		"(trap '' TERM; exec sleep 100) & echo $!; wait", NULL });
+	p.new_group = true;
+	p.out = PROC_PIPE;
+	is_int(proc_spawn(&p, &c, &err), 0, "a group");
+	ok(read(c.out, said, sizeof(said) - 1) > 0, "its member");
+	is_int(proc_identity((pid_t)strtol(said, NULL, 10), &identity, &err),
+		0, "lives");
+	(void)usleep(200000); /* until it ignores TERM */
+	is_int(proc_stop(&c, 2000, &s, &err), 0, "stopped");
+	ok(s.signaled && s.value == SIGTERM, "the leader by TERM");
+	for (i = 0; i < 200 && proc_find(identity); i++)
+		(void)usleep(10000);
+	is_int(proc_find(identity), 0, "nothing of the group is left");
+	child_close(&c);
+	free(identity);
+	proc_release(&p);
+}
+
 /* An fd that is passed is there under its number, one that is not is not. */
 static void
 test_fds(void)
@@ -197,6 +228,7 @@ main(void)
 {
 	test_run();
 	test_spawn();
+	test_group();
 	test_fds();
 	test_env();
 	test_signals();
