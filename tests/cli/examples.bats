@@ -170,6 +170,26 @@ run_examples()
 @test "forge-state(5)" { run_examples forge-state.5 2; }
 @test "forge-watch(8)" { run_examples forge-watch.8 4; }
 
+@test "README: the first taste of VMs works, the rest is known" {
+	local line n=0
+	mkdir -m 700 "$FORGE_STATE"
+	use_image busybox
+	mkdir src
+	touch src/file
+	while read -r line; do
+		line=${line%%  \#*} n=$((n + 1))
+		case $line in
+		*'forge-vm doctor'* | *'image build'* | *'forge-runner'* | \
+			*'forge-watch'*)
+			echo "$line" >script
+			parse_only script
+			;;
+		*) bash -eu -o pipefail -c "$line" </dev/null 3>&- 4>&- ;;
+		esac
+	done < <(sed -nE 's/^\t((forge-|tar ).*)/\1/p' "$ROOT/README.md")
+	[ "$n" -ge 10 ]
+}
+
 @test "no page has marked examples that are not run" {
 	local f
 	for f in "$ROOT"/man/*.[1-8]; do
