@@ -122,6 +122,23 @@ nothing_left() {
 	nothing_left
 }
 
+@test "run: TERM while it waits for --env-fd ends it at once" {
+	mkfifo secret ready
+	forge-vm run -i busybox --env-fd 3 --notify-fd 4 -- true \
+		3<>secret 4>ready >out 2>err &
+	pid=$!
+	read -r _ <ready
+	sleep 0.2
+	kill -TERM "$pid"
+	SECONDS=0 status=0
+	wait "$pid" || status=$?
+	[ "$status" = 143 ]
+	[ "$SECONDS" -lt 5 ]
+	[ ! -s out ]
+	[ ! -s err ]
+	nothing_left
+}
+
 @test "run: --timeout ends a command that takes longer" {
 	run -5 --separate-stderr forge-vm run -i busybox --timeout 1s -- sleep 60
 	[ "$output" = '' ]
