@@ -54,7 +54,8 @@ open_stdio(void)
 	int fd;
 
 	do
-		fd = open("/dev/null", O_RDWR);
+		/* 0 to 2 are for our children as well as for us */
+		fd = open("/dev/null", O_RDWR); /* NOLINT(android-cloexec*) */
 	while (fd >= 0 && fd < 3);
 	if (fd > 2)
 		(void)close(fd); /* nothing was written */

@@ -39,8 +39,8 @@ err_clean(char *s)
 			*s = '?';
 }
 
-int
-err_set(struct err *err, enum err_code code, const char *fmt, ...)
+void
+err_do_set(struct err *err, enum err_code code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -50,7 +50,6 @@ err_set(struct err *err, enum err_code code, const char *fmt, ...)
 	err_clean(err->msg);
 	err->code = code;
 	err->sys = 0;
-	return -1;
 }
 
 static enum err_code
@@ -66,8 +65,8 @@ code_of_errno(int e)
 	}
 }
 
-int
-err_sys(struct err *err, const char *fmt, ...)
+void
+err_do_sys(struct err *err, const char *fmt, ...)
 {
 	int saved = errno;
 	va_list ap;
@@ -83,11 +82,10 @@ err_sys(struct err *err, const char *fmt, ...)
 	err->code = code_of_errno(saved);
 	err->sys = saved;
 	errno = saved;
-	return -1;
 }
 
-int
-err_wrap(struct err *err, const char *fmt, ...)
+void
+err_do_wrap(struct err *err, const char *fmt, ...)
 {
 	char old[sizeof(err->msg)];
 	va_list ap;
@@ -100,7 +98,6 @@ err_wrap(struct err *err, const char *fmt, ...)
 	n = strlen(err->msg);
 	(void)snprintf(err->msg + n, sizeof(err->msg) - n, ": %s", old);
 	err_clean(err->msg);
-	return -1;
 }
 
 int

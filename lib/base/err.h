@@ -64,14 +64,23 @@ struct err {
 
 #define ERR_INIT ((struct err){ .code = ERR_NONE })
 
-/* All return -1, so that `return err_set(...)` reads well. */
-int err_set(struct err *err, enum err_code code, const char *fmt, ...)
+/*
+ * All are -1, so that `return err_set(...)` reads well.  They are macros so
+ * that compilers and analyzers see the -1.
+ *
+ * err_set: the message from a format.  err_sys: the same with ": " and the
+ * text of errno added; ENOENT and EEXIST give their code.  err_wrap: put
+ * "format: " in front of what is there.
+ */
+#define err_set(err, code, ...) (err_do_set((err), (code), __VA_ARGS__), -1)
+#define err_sys(err, ...) (err_do_sys((err), __VA_ARGS__), -1)
+#define err_wrap(err, ...) (err_do_wrap((err), __VA_ARGS__), -1)
+
+void err_do_set(struct err *err, enum err_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4), nonnull));
-/* As err_set with ": strerror(errno)" added; ENOENT, EEXIST give their code. */
-int err_sys(struct err *err, const char *fmt, ...)
+void err_do_sys(struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), nonnull));
-/* Put "fmt: " in front of what is there. */
-int err_wrap(struct err *err, const char *fmt, ...)
+void err_do_wrap(struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), nonnull));
 
 /* The exit status that tells of this code; EXIT_OK for ERR_NONE. */

@@ -128,7 +128,7 @@ fs_mkdirs(int dirfd, const char *path, mode_t mode, struct err *err)
 	}
 }
 
-static int remove_below(int fd, const char *name, int depth);
+static int remove_below(int parent, const char *name, int depth);
 
 static int
 remove_entries(DIR *d, int depth)

@@ -1,7 +1,7 @@
 /*
  * fs: files and directories, always relative to a directory fd (AT_FDCWD
- * where there is none), never followed through a symbolic link at the last
- * component, and durable when the function says so.
+ * where there is none), and durable when the function says so.  Reading
+ * follows symbolic links; writing and removing never does.
  */
 #ifndef FORGE_BASE_FS_H
 #define FORGE_BASE_FS_H

@@ -34,9 +34,12 @@ shut(int *fd)
 static void
 feed_in(struct feed *f)
 {
-	ssize_t n = write(f->child->in, f->input->s + f->fed,
-		f->input->len - f->fed);
+	ssize_t n;
 
+	if (!f->input)
+		return;
+	n = write(f->child->in, f->input->s + f->fed,
+		f->input->len - f->fed);
 	if (n > 0)
 		f->fed += (size_t)n;
 	if ((n < 0 && errno != EAGAIN && errno != EINTR) ||

@@ -70,8 +70,10 @@ call_app(struct github *gh, const char *method, const char *path,
 	if (jwt_app(gh->key_file, gh->app_id, clock_wall(), &jwt, err))
 		return err_wrap(err, "key-file of github '%s'", gh->name);
 	call.bearer = jwt;
-	if (!strcmp(method, "POST"))
-		call.body = body = json_object();
+	if (!strcmp(method, "POST")) {
+		body = json_object();
+		call.body = body;
+	}
 	if (!github_call(gh, &call, ret, ret_status, err)) {
 		if (*ret)
 			return 0;

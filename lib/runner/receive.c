@@ -208,17 +208,20 @@ decode_form(struct buf *b, struct err *err)
 		return err_set(err, ERR_INVALID,
 			"the form is not one field 'payload'");
 	while (in < end) {
-		if (*in == '%' && (end - in < 3 || hex(in[1]) < 0 ||
-				hex(in[2]) < 0))
-			return err_set(err, ERR_INVALID,
-				"the form has a bad %% sequence");
-		if (*in == '%') {
-			*out++ = (char)(hex(in[1]) << 4 | hex(in[2]));
-			in += 3;
+		int high, low;
+
+		if (*in != '%') {
+			*out++ = *in == '+' ? ' ' : *in;
+			in++;
 			continue;
 		}
-		*out++ = *in == '+' ? ' ' : *in;
-		in++;
+		high = end - in < 3 ? -1 : hex(in[1]);
+		low = end - in < 3 ? -1 : hex(in[2]);
+		if (high < 0 || low < 0)
+			return err_set(err, ERR_INVALID,
+				"the form has a bad %% sequence");
+		*out++ = (char)(high * 16 + low);
+		in += 3;
 	}
 	buf_setlen(b, (size_t)(out - b->s));
 	return 0;
