@@ -110,8 +110,17 @@ only_verb(const struct program *p)
 	return p->nverbs == 1 && !*p->verbs[0].name;
 }
 
+/* Is v a command of this group?  Every one is of "". */
+static bool
+in_group(const struct verb *v, const char *group)
+{
+	size_t n = strlen(group);
+
+	return !n || (!strncmp(v->name, group, n) && v->name[n] == ' ');
+}
+
 static void
-print_help(const struct program *p)
+print_help(const struct program *p, const char *group)
 {
 	size_t i, width = 0;
 
@@ -121,7 +130,8 @@ print_help(const struct program *p)
 	printf("Usage: %s [OPTION...] COMMAND [ARG...]\n\n%s\n\nCommands:\n",
 		p->name, p->summary);
 	for (i = 0; i < p->nverbs; i++)
-		if (!(p->verbs[i].flags & VERB_HIDDEN))
+		if (in_group(&p->verbs[i], group) &&
+			!(p->verbs[i].flags & VERB_HIDDEN))
 			printf("  %-*s  %s\n", (int)width, p->verbs[i].name,
 				p->verbs[i].summary);
 	printf("\n'%s COMMAND --help' tells the options of a command; the "
@@ -177,8 +187,9 @@ bad_option(poptContext ctx, int rc, const char *name)
 
 	if (rc == POPT_ERROR_BADOPT)
 		return wrong(name, "unknown option", option);
-	(void)err_set(&err, ERR_USAGE, "option '%s': %s", option,
-		poptStrerror(rc));
+	/* A value that stands apart is named itself by popt. */
+	(void)err_set(&err, ERR_USAGE, "%s '%s': %s",
+		*option == '-' ? "option" : "value", option, poptStrerror(rc));
 	(void)err_print(&err);
 	return hint(name);
 }
@@ -253,11 +264,10 @@ find_verb(const struct program *p, const char **argv, int *ret_words)
 static bool
 is_group(const struct program *p, const char *word)
 {
-	size_t i, n = strlen(word);
+	size_t i;
 
-	for (i = 0; i < p->nverbs; i++)
-		if (!strncmp(p->verbs[i].name, word, n) &&
-			p->verbs[i].name[n] == ' ')
+	for (i = 0; *word && i < p->nverbs; i++)
+		if (in_group(&p->verbs[i], word))
 			return true;
 	return false;
 }
@@ -272,6 +282,11 @@ no_verb(const struct program *p, const char **argv)
 			argv[0]);
 		(void)err_print(&err);
 		return hint(p->name);
+	}
+	if (is_group(p, argv[0]) &&
+		(!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		print_help(p, argv[0]);
+		return EXIT_OK;
 	}
 	if (is_group(p, argv[0])) {
 		CLEANUP_FREE char *both = xasprintf("%s %s", argv[0], argv[1]);
@@ -412,7 +427,7 @@ cmd_main(const struct program *program, int argc, char **argv)
 		POPT_CONTEXT_POSIXMEHARDER);
 	switch (parse_options(ctx, program->name)) {
 	case PARSED_HELP:
-		print_help(program);
+		print_help(program, "");
 		status = EXIT_OK;
 		break;
 	case PARSED_VERSION:

@@ -55,6 +55,11 @@ two_lines()
 			[ "$stderr" = "" ]
 		done < <(help_verbs "$p")
 	done
+	# of a group of commands: those of the group
+	run -0 --separate-stderr forge-vm lease --help
+	[ "$(sed -n '/^Commands:/,/^$/p' <<<"$output" | grep -c '^  lease ')" = 3 ]
+	[ "$(sed -n '/^Commands:/,/^$/p' <<<"$output" | grep -c '^  ')" = 3 ]
+	[ "$stderr" = "" ]
 	for verb in $(help_verbs forge | grep -v help); do
 		run -0 --separate-stderr forge "$verb" --help
 		[ "$stderr" = "" ]
@@ -78,6 +83,27 @@ two_lines()
 			two_lines "$p" $verb --no-such-option
 		done < <(help_verbs "$p")
 	done
+}
+
+@test "a mistake of usage says what is wrong" {
+	two_lines forge-vm lease
+	[ "${stderr_lines[0]}" = "forge-vm: 'lease' needs a second word" ]
+	two_lines forge-vm lease no-such
+	[ "${stderr_lines[0]}" = "forge-vm: unknown command 'lease no-such'" ]
+	two_lines forge-vm run --cpus many --image x
+	[ "${stderr_lines[0]}" = \
+		"forge-vm: value 'many': invalid numeric value" ]
+	two_lines forge-vm run --cpus=many --image x
+	[ "${stderr_lines[0]}" = \
+		"forge-vm: option '--cpus=many': invalid numeric value" ]
+	two_lines forge-vm run --image
+	[ "${stderr_lines[0]}" = \
+		"forge-vm: option '--image': missing argument" ]
+	two_lines forge-vm list web
+	[ "${stderr_lines[0]}" = "forge-vm: list: too many arguments" ]
+	two_lines forge-runner stop
+	[ "${stderr_lines[0]}" = "forge-runner: stop: too few arguments" ]
+	two_lines forge-vm ''
 }
 
 @test "a mistake of usage makes no state" {
