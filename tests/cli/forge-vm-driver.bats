@@ -2,6 +2,10 @@
 # The driver behind forge-vm: what it says of itself, the argv it makes of a
 # specification, and what it refuses.
 
+# Tests are subshells, run sets stderr, a dollar in quotes is for sh, argv is
+# both a function and a file, and "!" would not end a test.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2094,SC2143,SC2154
+
 load lib
 
 setup() {

@@ -2,6 +2,10 @@
 # forge-vm start, exec, stop, destroy, wait, list, show, logs, lease, plan,
 # fsck.  One VM is shared where nothing is broken by it.
 
+# Tests are subshells, run sets stderr, a dollar in quotes is for sh, and "!"
+# would not end a test.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2143,SC2154
+
 load lib
 load images
 

@@ -1,6 +1,10 @@
 #!/usr/bin/env bats
 # forge-vm run: the contract of a place, on real guests.
 
+# Tests are subshells, run sets stderr, a dollar in quotes is for sh, and "!"
+# would not end a test.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2143,SC2154
+
 load lib
 load images
 
