@@ -316,7 +316,7 @@ bash_complete()
 zsh_complete()
 {
 	# shellcheck disable=SC2016 # for the inner shell
-	zsh -fc '_describe() { print -l -- $verbs }
+	zsh -fc '_describe() { print -l -- ${(P)2} }
 		_arguments() { print -l -- "$@" }
 		words=("${@:2}")
 		CURRENT=${#words}
@@ -336,24 +336,30 @@ zsh_complete()
 	done
 }
 
-@test "bash offers the commands, and for each its options" {
+# offers SHELL: the commands, the second words of groups, and all options
+offers()
+{
 	local p verb first
 	for p in $(programs); do
 		same "$p" "$(help_verbs "$p" | cut -d' ' -f1 | sort -u)" \
-			"$(bash_complete "$p" '')"
+			"$("$1_complete" "$p" '' | cut -d: -f1 | sort)"
 		for first in $(help_verbs "$p" | grep ' ' | cut -d' ' -f1 |
 			sort -u); do
 			same "$p $first" \
 				"$(help_verbs "$p" | sed -n "s/^$first //p")" \
-				"$(bash_complete "$p" "$first" '')"
+				"$("$1_complete" "$p" "$first" '' |
+					cut -d: -f1 | sort)"
 		done
 		while read -r verb; do
 			# shellcheck disable=SC2086 # one or two words
 			same "$p $verb" "$(help_options "$p" $verb)" \
-				"$(bash_complete "$p" $verb --)"
+				"$("$1_complete" "$p" $verb -- |
+					sed -nE 's/^(--[a-z-]+).*/\1/p' | sort)"
 		done < <(help_verbs "$p")
 	done
 }
+
+@test "bash offers the commands, and for each its options" { offers bash; }
 
 @test "bash offers what there is: VMs, holders, jobs" {
 	forge-vm lease take mine
@@ -363,39 +369,24 @@ zsh_complete()
 	same 'no VM' '' "$(bash_complete forge-vm exec '')"
 }
 
-@test "zsh offers the commands, and for each its options" {
-	local p verb
-	for p in $(programs); do
-		same "$p" "$(help_verbs "$p")" \
-			"$(zsh_complete "$p" '' | cut -d: -f1 | sort)"
-		while read -r verb; do
-			# shellcheck disable=SC2086 # one or two words
-			same "$p $verb" "$(help_options "$p" $verb)" \
-				"$(zsh_complete "$p" $verb -- |
-					sed -nE 's/^(--[a-z-]+).*/\1/p' | sort)"
-		done < <(help_verbs "$p")
-	done
+@test "zsh offers the commands, and for each its options" { offers zsh; }
+
+@test "an option with a value before the command is no command" {
+	same bash "$(help_verbs forge-runner)" \
+		"$(bash_complete forge-runner -C list '')"
+	same zsh "$(help_verbs forge-runner)" \
+		"$(zsh_complete forge-runner --state list '' |
+			cut -d: -f1 | sort)"
 }
 
-# fish_complete LINE
+# fish_complete WORD...
 fish_complete()
 {
-	fish --no-config -c ". $BUILD/completions/fish/${1%% *}
-		complete -C '$1'" 2>/dev/null | cut -f1 | sort -u
+	fish --no-config -c ". $BUILD/completions/fish/$1
+		complete -C '$*'" 2>/dev/null | cut -f1 | sort -u
 }
 
-@test "fish offers the commands, and for each its options" {
-	local p verb
-	for p in $(programs); do
-		same "$p" "$(help_verbs "$p" | cut -d' ' -f1 | sort -u)" \
-			"$(fish_complete "$p ")"
-		while read -r verb; do
-			# shellcheck disable=SC2086 # one or two words
-			same "$p $verb" "$(help_options "$p" $verb)" \
-				"$(fish_complete "$p $verb --")"
-		done < <(help_verbs "$p")
-	done
-}
+@test "fish offers the commands, and for each its options" { offers fish; }
 
 @test "forge completes the programs" {
 	local all p
@@ -404,7 +395,7 @@ fish_complete()
 	same bash "$all" "$(bash --norc -c '. "$1"; complete -p forge' - \
 		"$BUILD/completions/bash/forge" | grep -oE "'.*'" |
 		tr -d "'" | xargs -n1 | sort)"
-	fish_complete 'forge ' >offered
+	fish_complete forge '' >offered
 	for p in $(programs); do
 		grep -qxF "${p#forge-}" offered
 	done
