@@ -10,8 +10,6 @@
 
 /* ---- walking the tables ---- */
 
-
-
 static bool
 takes_value(const struct poptOption *o)
 {
@@ -19,7 +17,8 @@ takes_value(const struct poptOption *o)
 }
 
 static void
-each_option(const struct poptOption *o, void (*fn)(const struct poptOption *o, void *arg), void *arg)
+each_option(const struct poptOption *o,
+	void (*fn)(const struct poptOption *o, void *arg), void *arg)
 {
 	for (; o && (o->longName || o->shortName || o->arg); o++) {
 		if ((o->argInfo & POPT_ARG_MASK) == POPT_ARG_INCLUDE_TABLE)
@@ -37,6 +36,12 @@ verb_options(const struct verb *v, const struct poptOption *every,
 	each_option(every, fn, arg);
 }
 
+static bool
+shown(const struct verb *v)
+{
+	return *v->name && !(v->flags & VERB_HIDDEN);
+}
+
 static void
 identifier(const char *name, struct buf *out)
 {
@@ -44,23 +49,85 @@ identifier(const char *name, struct buf *out)
 		buf_addc(out, *name == '-' || *name == ' ' ? '_' : *name);
 }
 
-/* Single quotes for the shell; description texts have no newline. */
+/* What stands in single quotes; bash, zsh and fish all know this form. */
 static void
-quoted(const char *s, struct buf *out)
+escaped(const char *s, struct buf *out)
 {
-	buf_addc(out, '\'');
 	for (; *s; s++)
 		if (*s == '\'')
 			buf_adds(out, "'\\''");
 		else
 			buf_addc(out, *s);
+}
+
+static void
+quoted(const char *s, struct buf *out)
+{
+	buf_addc(out, '\'');
+	escaped(s, out);
 	buf_addc(out, '\'');
 }
 
-static bool
-shown(const struct verb *v)
+/* "-C|--state|...": the options before the verb that have a value. */
+static void
+value_options(const struct poptOption *o, struct buf *b)
 {
-	return *v->name && !(v->flags & VERB_HIDDEN);
+	const char *bar = "";
+
+	for (; o->longName || o->shortName || o->arg; o++) {
+		if (!takes_value(o))
+			continue;
+		if (o->shortName) {
+			buf_addf(b, "%s-%c", bar, o->shortName);
+			bar = "|";
+		}
+		if (o->longName)
+			buf_addf(b, "%s--%s", bar, o->longName);
+		bar = "|";
+	}
+}
+
+/* The length of a verb's first word when it has two, else 0. */
+static size_t
+group_of(const struct verb *v)
+{
+	const char *space = strchr(v->name, ' ');
+
+	return space && shown(v) ? (size_t)(space - v->name) : 0;
+}
+
+/* Is verbs[i] the first of its group? */
+static bool
+opens_group(const struct program *p, size_t i)
+{
+	size_t n = group_of(&p->verbs[i]), k;
+
+	for (k = 0; n && k < i; k++)
+		if (group_of(&p->verbs[k]) == n &&
+			!strncmp(p->verbs[k].name, p->verbs[i].name, n))
+			return false;
+	return n != 0;
+}
+
+static bool
+same_group(const struct verb *a, const struct verb *b)
+{
+	size_t n = group_of(a);
+
+	return n && group_of(b) == n && !strncmp(a->name, b->name, n);
+}
+
+/* The second words of the group of verbs[i], each after sep. */
+static void
+second_words(const struct program *p, size_t i, const char *sep,
+	struct buf *b)
+{
+	size_t n = group_of(&p->verbs[i]), k;
+
+	for (k = i; k < p->nverbs; k++)
+		if (same_group(&p->verbs[i], &p->verbs[k]))
+			buf_addf(b, "%s%s", k == i ? "" : sep,
+				p->verbs[k].name + n + 1);
 }
 
 /* ---- bash ---- */
@@ -78,35 +145,24 @@ bash_words(const struct program *p, struct buf *b)
 
 	for (i = 0; i < p->nverbs; i++) {
 		const struct verb *v = &p->verbs[i];
-		size_t first = strcspn(v->name, " ");
 
-		if (!shown(v))
+		if (!shown(v) || (group_of(v) && !opens_group(p, i)))
 			continue;
-		/* The first word of a group only once. */
-		if (v->name[first] && i &&
-			!strncmp(p->verbs[i - 1].name, v->name, first + 1))
-			continue;
-		buf_addf(b, " %.*s", (int)first, v->name);
+		buf_addf(b, " %.*s", (int)strcspn(v->name, " "), v->name);
 	}
 }
 
 static void
 bash_second(const struct program *p, struct buf *b)
 {
-	size_t i, k;
+	size_t i;
 
 	for (i = 0; i < p->nverbs; i++) {
-		const char *name = p->verbs[i].name;
-		size_t first = strcspn(name, " ");
-
-		if (!name[first] ||
-			(i && !strncmp(p->verbs[i - 1].name, name, first + 1)))
+		if (!opens_group(p, i))
 			continue;
-		buf_addf(b, "\t%.*s) words='", (int)first, name);
-		for (k = i; k < p->nverbs; k++)
-			if (!strncmp(p->verbs[k].name, name, first + 1))
-				buf_addf(b, " %s",
-					p->verbs[k].name + first + 1);
+		buf_addf(b, "\t%.*s) words='", (int)group_of(&p->verbs[i]),
+			p->verbs[i].name);
+		second_words(p, i, " ", b);
 		buf_adds(b, "' ;;\n");
 	}
 }
@@ -121,29 +177,48 @@ bash_verb(const struct verb *v, const struct poptOption *every,
 	verb_options(v, every, bash_option, b);
 	buf_addc(b, '\'');
 	if (v->complete) {
-		buf_adds(b, "\n\t\twords=$(");
+		buf_adds(b, "\n\t\t[[ $cur == -* ]] || words=$(");
 		buf_adds(b, v->complete);
 		buf_addc(b, ')');
 	}
 	buf_adds(b, " ;;\n");
 }
 
+/* The words before the cursor that are neither options nor their values. */
+static void
+bash_plain(const struct program *p, const struct poptOption *every,
+	struct buf *b)
+{
+	buf_addc(b, '_');
+	identifier(p->name, b);
+	buf_adds(b, "()\n{\n"
+		    "\tlocal IFS=$' \\t\\n' w i verb='' words='' "
+		    "options=''\n"
+		    "\tlocal cur=${COMP_WORDS[COMP_CWORD]}\n"
+		    "\tlocal -a plain=() list=()\n"
+		    "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+		    "\t\tcase ${COMP_WORDS[i]} in\n\t\t");
+	value_options(every, b);
+	buf_adds(b, ")\n"
+		    "\t\t\t[[ ${COMP_WORDS[i + 1]-} == = ]] && ((i++))\n"
+		    "\t\t\t((i++)) ;;\n"
+		    "\t\t-*) ;;\n"
+		    "\t\t*) plain+=(\"${COMP_WORDS[i]}\") ;;\n"
+		    "\t\tesac\n"
+		    "\tdone\n");
+}
+
+/*
+ * The candidates come one by one from read, which, unlike compgen -W, expands
+ * nothing in them.
+ */
 static void
 bash(const struct program *p, const struct poptOption *every, struct buf *b)
 {
 	size_t i;
 
-	buf_addc(b, '_');
-	identifier(p->name, b);
-	buf_adds(b, "()\n{\n"
-		    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} verb= words= "
-		    "options= i\n"
-		    "\tlocal -a plain=()\n"
-		    "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-		    "\t\tcase ${COMP_WORDS[i]} in -*) ;; "
-		    "*) plain+=(\"${COMP_WORDS[i]}\") ;; esac\n"
-		    "\tdone\n"
-		    "\tverb=${plain[0]-}\n"
+	bash_plain(p, every, b);
+	buf_adds(b, "\tverb=${plain[0]-}\n"
 		    "\tcase $verb in\n"
 		    "\t'') words='");
 	bash_words(p, b);
@@ -154,16 +229,19 @@ bash(const struct program *p, const struct poptOption *every, struct buf *b)
 		    "\t\tverb=\"$verb ${plain[1]}\"\n\t\twords=\n\tfi\n"
 		    "\tcase $verb in\n");
 	for (i = 0; i < p->nverbs; i++)
-		if (!(p->verbs[i].flags & VERB_HIDDEN))
+		if (shown(&p->verbs[i]))
 			bash_verb(&p->verbs[i], every, b);
 	buf_adds(b, "\tesac\n"
 		    "\tif [[ $cur == -* ]]; then words=$options; fi\n"
-		    "\tmapfile -t COMPREPLY < "
-		    "<(compgen -W \"$words\" -- \"$cur\")\n"
-		    "\tif [[ ${COMPREPLY[0]-} == *= ]]; then "
+		    "\tread -r -d '' -a list <<<\"$words\"\n"
+		    "\tCOMPREPLY=()\n"
+		    "\tfor w in \"${list[@]}\"; do\n"
+		    "\t\t[[ $w == \"$cur\"* ]] && COMPREPLY+=(\"$w\")\n"
+		    "\tdone\n"
+		    "\tif [[ ${COMPREPLY[0]-} == --*= ]]; then "
 		    "compopt -o nospace; fi\n"
-		    "}\n");
-	buf_adds(b, "complete -o default -F _");
+		    "}\n"
+		    "complete -o default -F _");
 	identifier(p->name, b);
 	buf_addf(b, " %s\n", p->name);
 }
@@ -209,10 +287,62 @@ zsh_verb(const struct verb *v, const struct poptOption *every, struct buf *b)
 	verb_options(v, every, zsh_option, b);
 	if (v->complete) {
 		buf_adds(b, "\t\t'*:argument:(${(f)\"$(");
-		buf_adds(b, v->complete);
+		escaped(v->complete, b);
 		buf_adds(b, ")\"})' ;;\n");
 	} else {
 		buf_adds(b, "\t\t'*:argument:_files' ;;\n");
+	}
+}
+
+static void
+zsh_word(const char *word, int n, const char *summary, struct buf *b)
+{
+	buf_addf(b, "\t'%.*s:", n, word);
+	zsh_text(summary, b);
+	buf_adds(b, "'\n");
+}
+
+static void
+zsh_words(const struct program *p, struct buf *b)
+{
+	size_t i;
+
+	buf_adds(b, "if (( CURRENT == 2 )); then\nlist=(\n");
+	for (i = 0; i < p->nverbs; i++) {
+		const struct verb *v = &p->verbs[i];
+		CLEANUP_BUF struct buf seconds = BUF_INIT;
+
+		if (opens_group(p, i)) {
+			second_words(p, i, ", ", &seconds);
+			zsh_word(v->name, (int)group_of(v), seconds.s, b);
+		} else if (shown(v) && !group_of(v)) {
+			zsh_word(v->name, (int)strlen(v->name), v->summary, b);
+		}
+	}
+	buf_adds(b, ")\n_describe command list\nreturn\nfi\n");
+}
+
+static void
+zsh_second(const struct program *p, struct buf *b)
+{
+	size_t i, k, n;
+
+	for (i = 0; i < p->nverbs; i++) {
+		if (!opens_group(p, i))
+			continue;
+		n = group_of(&p->verbs[i]);
+		buf_addf(b, "'%.*s')\nif (( CURRENT == 3 )); then\nlist=(\n",
+			(int)n, p->verbs[i].name);
+		for (k = i; k < p->nverbs; k++) {
+			const char *second = p->verbs[k].name + n + 1;
+
+			if (same_group(&p->verbs[i], &p->verbs[k]))
+				zsh_word(second, (int)strlen(second),
+					p->verbs[k].summary, b);
+		}
+		buf_adds(b, ")\n_describe command list\nreturn\nfi\n"
+			    "verb=\"$verb ${words[3]}\"\n"
+			    "shift words; (( CURRENT-- )) ;;\n");
 	}
 }
 
@@ -221,29 +351,21 @@ zsh(const struct program *p, const struct poptOption *every, struct buf *b)
 {
 	size_t i;
 
-	buf_addf(b, "#compdef %s\nlocal -a verbs\nverbs=(\n", p->name);
-	for (i = 0; i < p->nverbs; i++) {
-		if (!shown(&p->verbs[i]))
-			continue;
-		buf_adds(b, "\t'");
-		zsh_text(p->verbs[i].name, b);
-		buf_addc(b, ':');
-		zsh_text(p->verbs[i].summary, b);
-		buf_adds(b, "'\n");
-	}
-	buf_adds(b, ")\nlocal verb=${words[2]-}\n"
-		    "case \"${words[2]-} ${words[3]-}\" in\n");
+	buf_addf(b, "#compdef %s\nlocal -a list\nlocal verb\n"
+		    "while (( CURRENT > 2 )) && [[ ${words[2]} == -* ]]; do\n"
+		    "\tcase ${words[2]} in\n\t",
+		p->name);
+	value_options(every, b);
+	buf_adds(b, ")\n"
+		    "\t\tif (( CURRENT == 3 )); then _files; return; fi\n"
+		    "\t\tshift words; (( CURRENT-- )) ;;\n\tesac\n"
+		    "\tshift words; (( CURRENT-- ))\ndone\n");
+	zsh_words(p, b);
+	buf_adds(b, "verb=${words[2]}\ncase $verb in\n");
+	zsh_second(p, b);
+	buf_adds(b, "esac\nshift words; (( CURRENT-- ))\ncase $verb in\n");
 	for (i = 0; i < p->nverbs; i++)
-		if (strchr(p->verbs[i].name, ' ')) {
-			quoted(p->verbs[i].name, b);
-			buf_adds(b, ") verb=\"${words[2]} ${words[3]}\"; "
-				    "shift words; (( CURRENT-- )) ;;\n");
-		}
-	buf_adds(b, "esac\nif [[ $verb != *' '* ]] && (( CURRENT == 2 )); then\n"
-		    "\t_describe command verbs\n\treturn\nfi\n"
-		    "shift words\n(( CURRENT-- ))\ncase $verb in\n");
-	for (i = 0; i < p->nverbs; i++)
-		if (!(p->verbs[i].flags & VERB_HIDDEN))
+		if (shown(&p->verbs[i]))
 			zsh_verb(&p->verbs[i], every, b);
 	buf_adds(b, "esac\n");
 }
@@ -288,23 +410,31 @@ fish_option(const struct poptOption *o, void *arg)
 	buf_addc(f->b, '\n');
 }
 
+/* A group's second words are offered until one of them was given. */
 static void
-fish_name(const struct program *p, const struct verb *v, struct buf *b)
+fish_name(const struct program *p, size_t i, struct buf *b)
 {
-	size_t first = strcspn(v->name, " ");
+	const struct verb *v = &p->verbs[i];
+	size_t n = group_of(v), first = i;
 
+	if (opens_group(p, i))
+		buf_addf(b, "complete -c %s -f -n __fish_use_subcommand -a "
+			    "%.*s\n", p->name, (int)n, v->name);
 	buf_addf(b, "complete -c %s -f", p->name);
-	if (v->name[first])
-		buf_addf(b, " -n '__fish_seen_subcommand_from %.*s' -a %s",
-			(int)first, v->name, v->name + first + 1);
-	else
+	if (n) {
+		while (!opens_group(p, first) ||
+			!same_group(&p->verbs[first], v))
+			first--;
+		buf_addf(b, " -n '__fish_seen_subcommand_from %.*s; and not "
+			    "__fish_seen_subcommand_from ", (int)n, v->name);
+		second_words(p, first, " ", b);
+		buf_addf(b, "' -a %s", v->name + n + 1);
+	} else {
 		buf_addf(b, " -n __fish_use_subcommand -a %s", v->name);
+	}
 	buf_adds(b, " -d ");
 	quoted(v->summary, b);
 	buf_addc(b, '\n');
-	if (v->name[first])
-		buf_addf(b, "complete -c %s -f -n __fish_use_subcommand -a "
-			    "%.*s\n", p->name, (int)first, v->name);
 }
 
 static void
@@ -319,14 +449,14 @@ fish(const struct program *p, const struct poptOption *every, struct buf *b)
 		if (v->flags & VERB_HIDDEN)
 			continue;
 		if (*v->name)
-			fish_name(p, v, b);
+			fish_name(p, i, b);
 		verb_options(v, every, fish_option, &f);
 		if (!v->complete)
 			continue;
 		buf_addf(b, "complete -c %s -f", p->name);
 		fish_condition(v->name, b);
 		buf_adds(b, " -a '(");
-		buf_adds(b, v->complete);
+		escaped(v->complete, b);
 		buf_adds(b, ")'\n");
 	}
 }

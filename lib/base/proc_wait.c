@@ -90,7 +90,7 @@ proc_stop(struct child *c, int64_t grace_ms, struct proc_status *ret,
 	n = ended(c, clock_mono() + grace_ms, err);
 	if (n < 0)
 		return -1;
-	/* Others of a group may live on; until it is reaped its number is its. */
+	/* Others of its group may live on; unreaped, its number is its own. */
 	if (!n || c->group)
 		proc_kill(c, SIGKILL);
 	return proc_wait(c, -1, ret, err);
