@@ -289,6 +289,25 @@ config_examples()
 			"$ROOT/man/forge-state.5" | sort)"
 }
 
+@test "forge-state(5): names in cache are those of the code" {
+	local name
+	[ "$(grep -hoE '"cache/[a-z]+"' "$ROOT"/lib/*/*.c | wc -l)" -ge 2 ]
+	for name in $(grep -hoE '"cache/[a-z]+"' "$ROOT"/lib/*/*.c |
+		tr -d '"'); do
+		sed -n '/^\.It Pa cache\/$/,/^\.El/p' \
+			"$ROOT/man/forge-state.5" | grep -qE "\.Pq Pa ${name#*/}\b"
+	done
+}
+
+@test "forge-state(5): locks are those that the code takes" {
+	same locks "$(cat "$ROOT"/lib/*/*.c |
+		grep -oE 'state_lock\([^,]*, "[a-z]+"' |
+		sed -E 's/.*"(.*)"/run\/\1/' | sort -u)" \
+		"$(sed -n '/^\.Ss Locks/,/^\.Ss What/p' \
+			"$ROOT/man/forge-state.5" |
+			sed -nE 's/^\.It Pa (run\/[a-z]+).*/\1/p' | sort)"
+}
+
 @test "forge-webhook(1): responses are those of the code" {
 	same responses "$(sed -n '/table\[\] = /,/};/p' "$ROOT/lib/net/web.c" |
 		grep -oE '\{ [0-9]{3}, ' | tr -dc '0-9\n' | sort)" \
