@@ -55,16 +55,21 @@ conn_text(struct conn *c, enum channel_type type, const char *text)
 int
 conn_flush(struct conn *c)
 {
-	while (c->out.len) {
-		ssize_t n = send(c->fd, c->out.s, c->out.len, MSG_NOSIGNAL);
+	size_t done = 0;
+	ssize_t n = 0;
 
+	while (done < c->out.len) {
+		n = send(c->fd, c->out.s + done, c->out.len - done,
+			MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return errno == EAGAIN ? 0 : -1;
-		buf_consume(&c->out, (size_t)n);
+			break;
+		done += (size_t)n;
 	}
-	return 0;
+	/* Moved down once, not for each piece that the socket took. */
+	buf_consume(&c->out, done);
+	return n < 0 && errno != EAGAIN ? -1 : 0;
 }
 
 int

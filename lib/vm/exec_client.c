@@ -155,6 +155,12 @@ give_credit(struct exec_client *c, int which)
 	send_frame(c, CHANNEL_CREDIT, p, sizeof(p), 0);
 }
 
+static size_t
+sink_left(const struct sink *s)
+{
+	return s->b.len - s->at;
+}
+
 /*
  * Nobody reads our stdout any more: what a pipeline expects then is that the
  * writer dies of SIGPIPE, and so does the command.
@@ -164,6 +170,7 @@ sink_broken(struct exec_client *c, struct sink *s)
 {
 	s->fd = -1;
 	buf_reset(&s->b);
+	s->at = 0;
 	if (s == &c->sinks[0])
 		exec_client_signal(c, SIGPIPE);
 }
@@ -176,20 +183,25 @@ static void
 write_sink(struct exec_client *c, int which)
 {
 	struct sink *s = &c->sinks[which];
-	size_t n = s->b.len;
+	size_t n = sink_left(s);
 	struct stat st;
 	ssize_t k;
 
 	if (n > 4096 && (fstat(s->fd, &st) || !S_ISREG(st.st_mode)))
 		n = 4096;
-	k = write(s->fd, s->b.s, n);
+	k = write(s->fd, s->b.s + s->at, n);
 	if (k < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (k < 0) {
 		sink_broken(c, s);
 		return;
 	}
-	buf_consume(&s->b, (size_t)k);
+	s->at += (size_t)k;
+	/* Moved down when that is cheap, not for each page written. */
+	if (s->at >= CHANNEL_WINDOW || !sink_left(s)) {
+		buf_consume(&s->b, s->at);
+		s->at = 0;
+	}
 	s->written += (uint32_t)k;
 	give_credit(c, which);
 }
@@ -199,7 +211,7 @@ on_output(struct exec_client *c, const struct frame *f, int which)
 {
 	struct sink *s = &c->sinks[which];
 
-	if (s->fd < 0 || s->b.len + f->length > CHANNEL_WINDOW) {
+	if (s->fd < 0 || sink_left(s) + f->length > CHANNEL_WINDOW) {
 		s->written += f->length; /* nobody wants it */
 		give_credit(c, which);
 		return;
@@ -324,7 +336,7 @@ exec_client_fds(const struct exec_client *c, struct pollfd *fds)
 		.events = POLLIN };
 	for (i = 0; i < 2; i++)
 		fds[3 + i] = (struct pollfd){
-			.fd = c->sinks[i].b.len ? c->sinks[i].fd : -1,
+			.fd = sink_left(&c->sinks[i]) ? c->sinks[i].fd : -1,
 			.events = POLLOUT };
 	return EXEC_CLIENT_FDS;
 }
@@ -357,7 +369,7 @@ exec_client_step(struct exec_client *c, const struct pollfd *fds,
 	if (fds[4].fd >= 0 && fds[4].revents && c->sinks[1].fd >= 0)
 		write_sink(c, 1);
 	(void)conn_flush(&c->conn); /* its end is seen when reading */
-	if (c->exited && !c->sinks[0].b.len && !c->sinks[1].b.len)
+	if (c->exited && !sink_left(&c->sinks[0]) && !sink_left(&c->sinks[1]))
 		c->done = true;
 	return 0;
 }

@@ -34,7 +34,8 @@ struct exec_request {
 
 struct sink {
 	int fd; /* -1: its reader went away */
-	struct buf b; /* at most CHANNEL_WINDOW */
+	struct buf b; /* at most twice CHANNEL_WINDOW */
+	size_t at; /* of b, the first byte not yet written */
 	uint32_t written; /* not yet given back as credit */
 };
 
