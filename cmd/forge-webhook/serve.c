@@ -1,6 +1,9 @@
 #include "cmd/forge-webhook/forge-webhook.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -26,11 +29,33 @@ const struct poptOption accept_options[] = {
 	POPT_TABLEEND
 };
 
+/* Traditional inetd makes the client our stderr too: not who should read it.
+ * What was said there goes to syslog instead. */
+static bool
+hide_stderr(const char *name)
+{
+	struct stat out, errors;
+	int null;
+
+	if (fstat(STDOUT_FILENO, &out) || fstat(STDERR_FILENO, &errors) ||
+		!S_ISSOCK(errors.st_mode) || out.st_dev != errors.st_dev ||
+		out.st_ino != errors.st_ino)
+		return false;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0 || dup2(null, STDERR_FILENO) < 0)
+		(void)close(STDERR_FILENO); /* silent, rather than wrong */
+	if (null >= 0)
+		(void)close(null); /* fd 2 is its copy */
+	openlog(name, LOG_PID, LOG_DAEMON);
+	return true;
+}
+
 static int
 serve(bool cgi, struct err *err)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	struct err log = ERR_INIT;
+	bool hidden = !cgi && hide_stderr(program_name);
 	struct web w;
 	int rc;
 
@@ -39,7 +64,9 @@ serve(bool cgi, struct err *err)
 	web_open(&w, cgi, STDIN_FILENO, STDOUT_FILENO);
 	rc = receive(&w, &log, err);
 	web_close(&w);
-	if (log.code)
+	if (log.code && hidden)
+		syslog(LOG_WARNING, "%s", log.msg);
+	else if (log.code)
 		(void)err_print(&log);
 	return rc ? err_status(err->code) : EXIT_OK;
 }

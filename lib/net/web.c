@@ -298,20 +298,29 @@ read_to_end(struct web *w, size_t max, struct err *err)
 }
 
 int
-web_body(struct web *w, size_t max, struct err *err)
+web_length(struct web *w, size_t max, struct err *err)
 {
 	const char *length = web_header(w, "Content-Length");
 	const char *coding = web_header(w, "Transfer-Encoding");
-	size_t n;
 
+	w->length = max;
 	if (w->cgi && coding && !length)
-		return read_to_end(w, max, err);
+		return 0;
 	if (!length || (coding && !w->cgi))
 		return refuse(w, 411, err, coding ?
 			"send Content-Length, not Transfer-Encoding" :
 			"Content-Length is missing");
-	if (parse_length(w, length, max, &n, err) ||
-		(w->body.len < n && tell_continue(w, err)))
+	return parse_length(w, length, max, &w->length, err);
+}
+
+int
+web_body(struct web *w, struct err *err)
+{
+	size_t n = w->length;
+
+	if (w->cgi && !web_header(w, "Content-Length"))
+		return read_to_end(w, n, err);
+	if (w->body.len < n && tell_continue(w, err))
 		return -1;
 	if (w->body.len > n)
 		buf_setlen(&w->body, n); /* pipelined: never answered */

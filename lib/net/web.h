@@ -4,15 +4,16 @@
  *
  *	struct web w;
  *	web_open(&w, cgi, 0, 1);
- *	if (web_head(&w, &err) || web_body(&w, max, &err))
+ *	if (web_head(&w, &err) || web_length(&w, max, &err) ||
+ *		web_body(&w, &err))
  *		web_answer(&w, w.status, NULL, "{\"error\":...}")
  *	... w.method, web_header(&w, "X-Thing"), w.body ...
  *	web_answer(&w, 202, NULL, "{}");
  *	web_close(&w);
  *
- * What a client may not do makes web_head() or web_body() fail with
- * ERR_INVALID (ERR_LIMIT, ERR_TIMEOUT where those are meant), a message fit
- * for the client, and w.status the status to refuse it with.
+ * What a client may not do makes these fail with ERR_INVALID (ERR_LIMIT,
+ * ERR_TIMEOUT where those are meant), a message fit for the client, and
+ * w.status the status to refuse it with.
  *
  * On a connection: HTTP/1.0 and 1.1, at most 64 KiB and 100 headers before
  * the body, lines end in CRLF, a header is not continued or repeated where
@@ -36,7 +37,8 @@ struct web {
 	char *method; /* "" until web_head() */
 	struct argv headers; /* name, value, name, ...; not for CGI */
 	struct buf body;
-	int status; /* why web_head() or web_body() failed */
+	size_t length; /* of the body, at most; set by web_length() */
+	int status; /* why one of the functions below failed */
 };
 
 enum { WEB_HEAD_MAX = 65536, WEB_HEADERS_MAX = 100, WEB_WAIT_MS = 10000 };
@@ -46,8 +48,11 @@ void web_close(struct web *w);
 
 int web_head(struct web *w, struct err *err)
 	__attribute__((warn_unused_result));
-/* At most max bytes; 413 beyond, before any is read. */
-int web_body(struct web *w, size_t max, struct err *err)
+/* How long will the body be?  411 not told, 413 more than max bytes. */
+int web_length(struct web *w, size_t max, struct err *err)
+	__attribute__((warn_unused_result));
+/* After web_length(). */
+int web_body(struct web *w, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* NULL: not sent.  Any case; borrowed. */

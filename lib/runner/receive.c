@@ -305,11 +305,13 @@ receive(struct web *w, struct err *log, struct err *err)
 			"only POST is answered here", err);
 	if (open_state(&st, &max, log))
 		return unavailable(w, "this server is not set up", err);
+	if (web_length(w, (size_t)max, &why))
+		return refuse(w, w->status, NULL, why.msg, err);
 	type = content_type(w);
 	if (type == CONTENT_OTHER)
 		return refuse(w, 415, NULL, "send application/json or "
 			"application/x-www-form-urlencoded", err);
-	if (web_body(w, (size_t)max, &why))
+	if (web_body(w, &why))
 		return refuse(w, w->status, NULL, why.msg, err);
 	if (receive_verify(st, web_header(w, "X-Hub-Signature-256"),
 		    w->body.s, w->body.len, &hook, &why)) {

@@ -52,8 +52,7 @@ fill()
 	[[ $stderr == "forge-webhook: "*"No space left on device"* ]]
 	[ "${#stderr_lines[@]}" = 1 ]
 	rm state/filler
-	[ -z "$(ls state/spool/new state/spool/tmp 2>/dev/null |
-		grep '\.')" ]
+	[ "$(find state/spool -type f | wc -l)" = 0 ]
 	run -0 post second
 	said '{"applied":"second"}'$'\n202'
 	[ "$(sql 'SELECT count(*) FROM job')" = 2 ]
@@ -118,10 +117,10 @@ fill()
 		echo "$c k-{}" >>codes' 3>&- 4>&- &
 	local load=$! pid killed=0
 	while kill -0 "$load" 2>/dev/null; do
-		for pid in $(cat "/proc/$SERVER/task/$SERVER/children"); do
-			kill -KILL "$pid" 2>/dev/null && killed=$((killed + 1))
-			break
-		done
+		read -r pid _ <"/proc/$SERVER/task/$SERVER/children" || :
+		[ -n "$pid" ] &&
+			kill -KILL "$pid" 2>/dev/null &&
+			killed=$((killed + 1))
 		sleep 0.03
 	done
 	wait "$load" || :
@@ -135,4 +134,29 @@ fill()
 	[ "$(wc -l <promised)" -gt 100 ]
 	[ "$(wc -l <promised)" -lt 400 ]
 	[ "$(sql 'PRAGMA integrity_check')" = ok ]
+}
+
+@test "inetd: the client reads the answer and nothing else" {
+	inetd_start
+	head -c 8192 /dev/urandom >state/forge.db
+	run -0 --separate-stderr post kept
+	said '{"spooled":"kept"}'$'\n202'
+	exec 7<>"/dev/tcp/127.0.0.1/$(echo "$URL" | grep -o '[0-9]*/$' |
+		tr -d /)"
+	printf 'GET / HTTP/1.1\r\nHost: a\r\n\r\n' >&7
+	run -0 cat <&7
+	[ "${lines[0]}" = $'HTTP/1.1 405 Method Not Allowed\r' ]
+	[ "${lines[-1]}" = '{"error":"only POST is answered here"}' ]
+}
+
+@test "size is looked at before the type, the type before the signature" {
+	printf '[webhook]\n\tmax-body = 100\n' >>state/config
+	inetd_start
+	TYPE=text/plain SIGNATURE='' run -0 post ''
+	said '{"error":"the body is too large"}'$'\n413'
+	echo x >body
+	TYPE=text/plain SIGNATURE='' run -0 post ''
+	[[ $output == *415 ]]
+	SIGNATURE=sha256=0 EVENT='' run -0 post ''
+	[[ $output == *401 ]]
 }

@@ -21,7 +21,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		lseek(in, 0, SEEK_SET))
 		abort();
 	web_open(&w, false, in, out);
-	if (web_head(&w, &err) || web_body(&w, 1000, &err)) {
+	if (web_head(&w, &err) || web_length(&w, 1000, &err) ||
+		web_body(&w, &err)) {
 		if (!w.status || !err.msg[0] ||
 			web_answer(&w, w.status, NULL, "{}", &err))
 			abort();
