@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,6 +129,7 @@ become(const struct request *r)
 _Noreturn static void
 run_child(const struct request *r, const int *fds, int report)
 {
+	const unsigned long dfl[4] = { 0 };
 	sigset_t none;
 	int sig, i, e;
 
@@ -140,8 +142,10 @@ run_child(const struct request *r, const int *fds, int report)
 		if (dup2(fds[i], i) < 0)
 			goto failed;
 	}
-	for (sig = 1; sig < 32; sig++)
-		(void)signal(sig, SIG_DFL);
+	/* The kernel's own call: libc keeps some to itself.  All zero is
+	 * SIG_DFL. */
+	for (sig = 1; sig < 65; sig++)
+		(void)syscall(SYS_rt_sigaction, sig, dfl, NULL, 8);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	set_env(r);

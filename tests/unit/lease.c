@@ -100,7 +100,7 @@ test_rotation(void)
 	struct state *st = need_state();
 	struct err err = ERR_INIT;
 	struct subnet s;
-	uint32_t next;
+	uint32_t next = 0;
 	char name[8];
 	int i;
 
