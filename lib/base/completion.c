@@ -233,7 +233,8 @@ bash(const struct program *p, const struct poptOption *every, struct buf *b)
 			bash_verb(&p->verbs[i], every, b);
 	buf_adds(b, "\tesac\n"
 		    "\tif [[ $cur == -* ]]; then words=$options; fi\n"
-		    "\tread -r -d '' -a list <<<\"$words\"\n"
+		    "\t"
+		    "read -r -d '' -a list <<<\"$words\"\n"
 		    "\tCOMPREPLY=()\n"
 		    "\tfor w in \"${list[@]}\"; do\n"
 		    "\t\t[[ $w == \"$cur\"* ]] && COMPREPLY+=(\"$w\")\n"
