@@ -321,9 +321,15 @@ shell(const char *name, const char *script, const char *want)
 		BUG("mkdtemp");
 	p.dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	argv_push(&p.argv, path);
+	/* no files of the user's; as root fish would make a HOME */
 	if (!strcmp(name, "zsh"))
 		argv_push(&p.argv, "-f");
-	argv_push(&p.env, "HOME=/nonexistent");
+	if (!strcmp(name, "fish"))
+		argv_push(&p.argv, "--no-config");
+	argv_push(&p.env, "HOME=/dev/null");
+	argv_push(&p.env, "XDG_CONFIG_HOME=/dev/null");
+	argv_push(&p.env, "XDG_DATA_HOME=/dev/null");
+	argv_push(&p.env, "XDG_CACHE_HOME=/dev/null");
 	argv_pushv(&p.argv, (const char *[]){ "-c", text.s, NULL });
 	if (proc_run(&p, NULL, &out, 1 << 16, 30000, &err))
 		printf("# %s\n", err.msg);
