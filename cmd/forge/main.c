@@ -1,8 +1,8 @@
 /*
  * forge: `forge vm list` runs `forge-vm list`.  See forge(1).
  */
-#include <dirent.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +39,22 @@ help(void)
 	     "  help       this; 'help COMMAND' is the man page of one");
 }
 
+static int __attribute__((format(printf, 1, 2)))
+usage(const char *fmt, ...)
+{
+	CLEANUP_FREE char *text = NULL;
+	struct err err = ERR_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = xvasprintf(fmt, ap);
+	va_end(ap);
+	(void)err_set(&err, ERR_USAGE, "%s", text);
+	(void)err_print(&err);
+	fputs("Try 'forge --help'.\n", stderr);
+	return EXIT_USAGE;
+}
+
 /* Does not return when the program could be executed. */
 static int
 become(const char *name, char **rest, struct err *err)
@@ -46,8 +62,6 @@ become(const char *name, char **rest, struct err *err)
 	CLEANUP_FREE char *program = xasprintf("forge-%s", name);
 	CLEANUP_FREE char *path = NULL;
 
-	if (parse_name(name, "COMMAND", err))
-		return -1;
 	if (find_program(program, &path, err))
 		return err_set(err, ERR_NOTFOUND,
 			"no command '%s'; 'forge help' lists them", name);
@@ -61,6 +75,8 @@ man(const char *name, struct err *err)
 {
 	CLEANUP_FREE char *page = xasprintf("forge-%s", name);
 
+	if (parse_name(name, "COMMAND", err))
+		return -1;
 	(void)execlp("man", "man", page, (char *)NULL);
 	return err_sys(err, "cannot execute 'man'");
 }
@@ -81,12 +97,14 @@ completion(const char *shell)
 			printf("%s ", programs[i].name);
 		puts("doctor help)' '*::arg:_normal'");
 	} else if (!strcmp(shell, "fish")) {
+		puts("complete -c forge -f -n __fish_use_subcommand -a "
+		     "'doctor help'");
 		for (i = 0; i < ARRAY_SIZE(programs); i++)
 			printf("complete -c forge -f -n __fish_use_subcommand "
 			       "-a %s -d '%s'\n",
 				programs[i].name, programs[i].summary);
 	} else {
-		return EXIT_USAGE;
+		return usage("no completion for '%s'", shell);
 	}
 	return EXIT_OK;
 }
@@ -98,11 +116,8 @@ main(int argc, char **argv)
 	struct err err = ERR_INIT;
 
 	main_init("forge");
-	if (argc < 2) {
-		fputs("forge: a command is needed\n"
-		      "Try 'forge --help'.\n", stderr);
-		return EXIT_USAGE;
-	}
+	if (argc < 2)
+		return usage("a command is needed");
 	if (!strcmp(argv[1], "--version")) {
 		puts("forge " FORGE_VERSION);
 		return EXIT_OK;
@@ -120,9 +135,9 @@ main(int argc, char **argv)
 		argv[0] = argv[1]; /* forge-vm doctor ARG... */
 		(void)become("vm", argv, &err);
 	} else if (argv[1][0] == '-') {
-		fprintf(stderr, "forge: unknown option '%s'\n"
-				"Try 'forge --help'.\n", argv[1]);
-		return EXIT_USAGE;
+		return usage("unknown option '%s'", argv[1]);
+	} else if (parse_name(argv[1], "COMMAND", &err)) {
+		return usage("'%s' is no command", argv[1]);
 	} else {
 		(void)become(argv[1], argv + 1, &err);
 	}

@@ -4,9 +4,8 @@
  * copy of the fd, so it is close-on-exec unless it is meant to be inherited.
  * Lock files are never deleted while anybody might hold them.
  *
- * Order, when more than one is taken: watch, runner/NAME, vm/NAME,
- * image/NAME; session/ID, repo/HASH.  Never while a database transaction is
- * open.
+ * Order, when more than one is taken: watch, runner/NAME, image/NAME,
+ * vm/NAME.  Never while a database transaction is open.
  */
 #ifndef FORGE_BASE_LOCK_H
 #define FORGE_BASE_LOCK_H

@@ -45,6 +45,5 @@ const struct config_key config_keys[] = {
 
 	{ "webhook", false, "max-body", CONFIG_SIZE },
 
-	{ "agents", false, "listen", CONFIG_STRING },
 };
 const size_t config_keys_count = ARRAY_SIZE(config_keys);

@@ -1,9 +1,11 @@
 #include "lib/state/state.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,6 +85,51 @@ check_owner(int fd, const char *path, struct err *err)
 	return 0;
 }
 
+/* What a state directory may hold before its database is made. */
+static bool
+is_ours(const char *name)
+{
+	static const char *const names[] = { "config", "run", "cache", "image",
+		"vm", "runner", "spool", "secret.key", "forge.db-wal",
+		"forge.db-shm" };
+	size_t i;
+
+	if (*name == '.')
+		return true;
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/*
+ * `-C /etc` by mistake must not fill /etc: a directory without a database
+ * holds nothing but what may be there before it.
+ */
+static int
+check_content(int fd, const char *path, struct err *err)
+{
+	int copy, rc = 0;
+	struct dirent *e;
+	DIR *d;
+
+	if (fs_exists(fd, "forge.db"))
+		return 0;
+	copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = copy < 0 ? NULL : fdopendir(copy);
+	if (!d) {
+		cleanup_close(&copy);
+		return err_sys(err, "cannot read '%s'", path);
+	}
+	while (!rc && (e = readdir(d)))
+		if (!is_ours(e->d_name))
+			rc = err_set(err, ERR_SCHEMA,
+				"'%s' is no state directory: it has no "
+				"forge.db, but '%.80s'", path, e->d_name);
+	(void)closedir(d); /* read only */
+	return rc;
+}
+
 int
 state_open(struct state **ret, struct err *err)
 {
@@ -95,7 +142,7 @@ state_open(struct state **ret, struct err *err)
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, "cannot open state directory '%s'", path);
-	if (check_owner(fd, path, err))
+	if (check_owner(fd, path, err) || check_content(fd, path, err))
 		return -1;
 	if (setenv("FORGE_STATE", path, 1))
 		return err_sys(err, "cannot set $FORGE_STATE");

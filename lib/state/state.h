@@ -10,8 +10,9 @@
  *
  * Where it is: common.state (-C), else $FORGE_STATE, else /var/lib/forge for
  * root, else $XDG_STATE_HOME/forge, else ~/.local/state/forge.  It is made
- * on first use, mode 0700, and refused when it belongs to somebody else or
- * others may write to it.
+ * on first use, mode 0700, and refused when it belongs to somebody else, when
+ * others may write to it, or when it is some other directory: not empty and
+ * without a database (ERR_SCHEMA).
  *
  * Programs that state_open() starts inherit $FORGE_STATE (an absolute path),
  * so a chain of our programs works on one state.

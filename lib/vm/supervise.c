@@ -18,6 +18,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/parse.h"
 #include "lib/state/state.h"
 #include "lib/vm/driver.h"
 #include "lib/base/banned.h"
@@ -320,15 +321,17 @@ read_signals(struct supervisor *s)
 static void
 on_deadline(struct supervisor *s)
 {
+	char text[16];
+
 	s->deadline = -1;
 	if (s->stopping || s->signal) {
 		s->stopping = true;
 		kill_hypervisor(s);
 	} else if (!s->ready) {
 		supervisor_fail(s, ERR_PLACE,
-			"the guest was not ready within %lld s; its console "
-			"is shown by forge-vm logs while it boots",
-			(long long)s->boot->boot_timeout / 1000);
+			"the guest was not ready within %s (--boot-timeout)",
+			format_duration(s->boot->boot_timeout, text,
+				sizeof(text)));
 	} else {
 		supervisor_fail(s, ERR_TIMEOUT,
 			"the command took longer than --timeout");

@@ -94,7 +94,7 @@ $i" ]
 	[ "$stderr" = "forge-vm: no image 'nope'; there is busybox" ]
 	run -125 --separate-stderr forge-vm start -i busybox --boot-timeout 100ms
 	[ "$output" = '' ]
-	[[ "$stderr" == 'forge-vm: the guest was not ready within '* ]]
+	[[ "$stderr" == 'forge-vm: the guest was not ready within 100ms (--boot-timeout)' ]]
 	[ "$(forge-vm list -q .state)" = crashed ]
 	[ -z "$(forge-vm lease list --json)" ]
 	[ -z "$(pgrep -f "$FORGE_STATE/image/")" ]
