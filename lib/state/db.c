@@ -158,9 +158,8 @@ prepare(struct db *db, const char *sql, struct db_rows **ret, struct err *err)
 			.signal = -1 };
 		if (db->n == db->alloc) {
 			db->alloc = db->alloc ? 2 * db->alloc : 16;
-			/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
 			db->cache = xreallocarray(db->cache, db->alloc,
-				sizeof(*db->cache));
+				sizeof(struct db_rows *));
 		}
 		db->cache[db->n++] = r;
 	}
