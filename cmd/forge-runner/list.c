@@ -27,19 +27,6 @@ const struct poptOption jobs_options[] = {
 	POPT_TABLEEND
 };
 
-struct printer {
-	struct output *out;
-	struct err *err;
-};
-
-static int
-print(struct json *row, void *arg)
-{
-	struct printer *p = arg;
-
-	return output_row(p->out, row, p->err);
-}
-
 /* The common shape: a table of what one library function walks over. */
 static int
 print_all(const struct column *columns, size_t n,
@@ -48,12 +35,12 @@ print_all(const struct column *columns, size_t n,
 	int64_t what, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
-	struct printer p = { .err = err };
+	struct emitter p = { .err = err };
 	struct db *db;
 
 	if (state_open(&st, err) || state_db(st, &db, err) ||
 		output_open(&p.out, columns, n, err) ||
-		walk(db, print, &p, what, err) || output_close(p.out, err))
+		walk(db, output_emit, &p, what, err) || output_close(p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }
@@ -153,13 +140,13 @@ cmd_pools(int argc, const char **argv, struct err *err)
 		{ "MAX", "max", COLUMN_RIGHT } };
 	CLEANUP_STATE struct state *st = NULL;
 	CLEANUP_FLEET struct fleet fleet = FLEET_INIT;
-	struct printer p = { .err = err };
+	struct emitter p = { .err = err };
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || fleet_load(st, &fleet, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		fleet_each(&fleet, print, &p) || output_close(p.out, err))
+		fleet_each(&fleet, output_emit, &p) || output_close(p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -1,16 +1,13 @@
 #include "cmd/forge-runner/forge-runner.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "lib/base/cmd.h"
-#include "lib/base/fs.h"
+#include "lib/base/detach.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
-#include "lib/base/proc.h"
 #include "lib/runner/github.h"
 #include "lib/runner/pool.h"
 #include "lib/runner/run.h"
@@ -143,78 +140,23 @@ pass(struct argv *a, const char *name, const char *value)
 		argv_pushf(a, "--%s=%s", name, value);
 }
 
-static int
-self(struct proc *p, struct state *st, int fd, struct err *err)
+static void
+run_args(struct state *st, struct argv *a)
 {
-	char exe[4096];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-
-	if (n < 0)
-		return err_sys(err, "cannot read /proc/self/exe");
-	exe[n] = '\0';
-	argv_push(&p->argv, exe);
-	argv_push(&p->argv, "run");
-	argv_pushf(&p->argv, "--state=%s", state_path(st));
-	argv_pushf(&p->argv, "--notify-fd=%d", fd);
-	pass(&p->argv, "pool", arg_pool);
-	pass(&p->argv, "scope", arg_scope);
-	pass(&p->argv, "labels", arg_labels);
-	pass(&p->argv, "place", arg_place);
-	pass(&p->argv, "github", arg_github);
-	pass(&p->argv, "name", arg_name);
-	pass(&p->argv, "memory", arg_memory);
-	pass(&p->argv, "group", arg_group);
-	pass(&p->argv, "command", arg_command);
-	pass(&p->argv, "job-timeout", arg_timeout);
+	argv_push(a, "run");
+	argv_pushf(a, "--state=%s", state_path(st));
+	pass(a, "pool", arg_pool);
+	pass(a, "scope", arg_scope);
+	pass(a, "labels", arg_labels);
+	pass(a, "place", arg_place);
+	pass(a, "github", arg_github);
+	pass(a, "name", arg_name);
+	pass(a, "memory", arg_memory);
+	pass(a, "group", arg_group);
+	pass(a, "command", arg_command);
+	pass(a, "job-timeout", arg_timeout);
 	if (arg_cpus)
-		argv_pushf(&p->argv, "--cpus=%d", arg_cpus);
-	return 0;
-}
-
-/*
- * The same program in a session of its own.  Its stderr is a pipe until it
- * says that its row is there: what it has to complain of before that is told
- * here, with its status.
- */
-static int
-detach(struct state *st, struct buf *ret_name, struct err *err)
-{
-	CLEANUP_PROC struct proc p = PROC_INIT;
-	CLEANUP_BUF struct buf said = BUF_INIT;
-	CLEANUP_CLOSE int rfd = -1, wfd = -1;
-	struct child child = CHILD_INIT;
-	struct proc_status status;
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC))
-		return err_sys(err, "cannot make a pipe");
-	rfd = fds[0];
-	wfd = fds[1];
-	if (self(&p, st, wfd, err))
-		return -1;
-	p.in = PROC_NULL;
-	p.out = PROC_NULL;
-	p.err = PROC_PIPE;
-	p.new_session = true;
-	p.pass[p.npass++] = wfd;
-	if (proc_spawn(&p, &child, err))
-		return -1;
-	cleanup_close(&wfd);
-	wfd = -1;
-	if (buf_read_fd(ret_name, rfd, 4096, "the runner's name", err))
-		return -1;
-	buf_rtrim(ret_name);
-	if (ret_name->len) {
-		child_close(&child);
-		return 0;
-	}
-	if (buf_read_fd(&said, child.err, 65536, "its errors", err) ||
-		proc_wait(&child, -1, &status, err))
-		return -1;
-	child_close(&child);
-	if (write_all(STDERR_FILENO, said.s, said.len))
-		return err_sys(err, "cannot write to stderr");
-	return proc_exit_status(&status);
+		argv_pushf(a, "--cpus=%d", arg_cpus);
 }
 
 int
@@ -223,16 +165,17 @@ cmd_start(int argc, const char **argv, struct err *err)
 	CLEANUP_STATE struct state *st = NULL;
 	CLEANUP_POOL struct pool pool = POOL_INIT;
 	CLEANUP_BUF struct buf name = BUF_INIT;
-	int rc;
+	CLEANUP_ARGV struct argv args = ARGV_INIT;
+	int status;
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || resolve(st, &pool, err))
 		return err_status(err->code);
-	rc = detach(st, &name, err);
-	if (rc < 0)
+	run_args(st, &args);
+	if (detach_self(&args, &name, &status, err))
 		return err_status(err->code);
-	if (!rc)
+	if (!status)
 		puts(name.s);
-	return rc;
+	return status;
 }

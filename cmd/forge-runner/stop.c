@@ -30,32 +30,8 @@ const struct poptOption sync_options[] = {
 	POPT_TABLEEND
 };
 
-/*
- * The rest is done when one fails; the status is that of the last failure,
- * and each is told.
- */
 static int
-for_names(int argc, const char **argv,
-	int (*act)(struct state *st, const char *name, struct err *err),
-	struct err *err)
-{
-	CLEANUP_STATE struct state *st = NULL;
-	int i, status = EXIT_OK;
-
-	if (state_open(&st, err))
-		return err_status(err->code);
-	for (i = 0; i < argc; i++) {
-		struct err one = ERR_INIT;
-
-		if (parse_name(argv[i], "NAME", &one) ||
-			act(st, argv[i], &one))
-			status = err_print(&one);
-	}
-	return status;
-}
-
-static int
-stop_one(struct state *st, const char *name, struct err *err)
+stop_one(const char *name, void *st, struct err *err)
 {
 	return runner_stop(st, name, arg_now, 60000, err);
 }
@@ -63,13 +39,27 @@ stop_one(struct state *st, const char *name, struct err *err)
 int
 cmd_stop(int argc, const char **argv, struct err *err)
 {
-	return for_names(argc, argv, stop_one, err);
+	CLEANUP_STATE struct state *st = NULL;
+
+	if (state_open(&st, err))
+		return err_status(err->code);
+	return cmd_each(argc, argv, "NAME", stop_one, st);
+}
+
+static int
+rm_one(const char *name, void *st, struct err *err)
+{
+	return runner_forget(st, name, err);
 }
 
 int
 cmd_rm(int argc, const char **argv, struct err *err)
 {
-	return for_names(argc, argv, runner_forget, err);
+	CLEANUP_STATE struct state *st = NULL;
+
+	if (state_open(&st, err))
+		return err_status(err->code);
+	return cmd_each(argc, argv, "NAME", rm_one, st);
 }
 
 int

@@ -89,19 +89,6 @@ cmd_image_build(int argc, const char **argv, struct err *err)
 	return EXIT_OK;
 }
 
-struct printer {
-	struct output *out;
-	struct err *err;
-};
-
-static int
-print(struct json *row, void *arg)
-{
-	struct printer *p = arg;
-
-	return output_row(p->out, row, p->err);
-}
-
 int
 cmd_image_list(int argc, const char **argv, struct err *err)
 {
@@ -111,13 +98,13 @@ cmd_image_list(int argc, const char **argv, struct err *err)
 		{ "AGE", "created_at", COLUMN_AGE },
 		{ "DIGEST", "digest", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct printer p = { .err = err };
+	struct emitter p = { .err = err };
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		image_each(st, print, &p, err) || output_close(p.out, err))
+		image_each(st, output_emit, &p, err) || output_close(p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }
@@ -135,16 +122,18 @@ cmd_image_show(int argc, const char **argv, struct err *err)
 	return EXIT_OK;
 }
 
+static int
+remove_one(const char *name, void *st, struct err *err)
+{
+	return image_remove(st, name, err);
+}
+
 int
 cmd_image_rm(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
-	int i;
 
 	if (state_open(&st, err))
 		return err_status(err->code);
-	for (i = 0; i < argc; i++)
-		if (image_remove(st, argv[i], err))
-			return err_status(err->code);
-	return EXIT_OK;
+	return cmd_each(argc, argv, "NAME", remove_one, st);
 }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "lib/base/cmd.h"
 #include "lib/base/mem.h"
 #include "lib/base/output.h"
 #include "lib/base/parse.h"
@@ -10,19 +11,6 @@
 #include "lib/vm/vm.h"
 #include "lib/base/banned.h"
 
-struct printer {
-	struct output *out;
-	struct err *err;
-};
-
-static int
-print(struct json *row, void *arg)
-{
-	struct printer *p = arg;
-
-	return output_row(p->out, row, p->err);
-}
-
 int
 cmd_lease_list(int argc, const char **argv, struct err *err)
 {
@@ -30,13 +18,13 @@ cmd_lease_list(int argc, const char **argv, struct err *err)
 		{ "HOLDER", "holder", 0 }, { "VM", "vm", 0 },
 		{ "AGE", "taken_at", COLUMN_AGE } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct printer p = { .err = err };
+	struct emitter p = { .err = err };
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		lease_each(st, print, &p, err) || output_close(p.out, err))
+		lease_each(st, output_emit, &p, err) || output_close(p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }
@@ -56,20 +44,18 @@ cmd_lease_take(int argc, const char **argv, struct err *err)
 	return EXIT_OK;
 }
 
+static int
+release_one(const char *holder, void *st, struct err *err)
+{
+	return lease_release(st, holder, err);
+}
+
 int
 cmd_lease_release(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
-	int i, status = EXIT_OK;
 
 	if (state_open(&st, err))
 		return err_status(err->code);
-	for (i = 0; i < argc; i++) {
-		struct err one = ERR_INIT;
-
-		if (parse_name(argv[i], "HOLDER", &one) ||
-			lease_release(st, argv[i], &one))
-			status = err_print(&one);
-	}
-	return status;
+	return cmd_each(argc, argv, "HOLDER", release_one, st);
 }

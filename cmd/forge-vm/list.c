@@ -7,19 +7,6 @@
 #include "lib/vm/vm.h"
 #include "lib/base/banned.h"
 
-struct printer {
-	struct output *out;
-	struct err *err;
-};
-
-static int
-print(struct json *row, void *arg)
-{
-	struct printer *p = arg;
-
-	return output_row(p->out, row, p->err);
-}
-
 int
 cmd_list(int argc, const char **argv, struct err *err)
 {
@@ -29,7 +16,7 @@ cmd_list(int argc, const char **argv, struct err *err)
 		{ "MEMORY_MB", "memory_mb", COLUMN_RIGHT },
 		{ "AGE", "created_at", COLUMN_AGE } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct printer p = { .err = err };
+	struct emitter p = { .err = err };
 	struct db *db;
 
 	(void)argc;
@@ -37,7 +24,7 @@ cmd_list(int argc, const char **argv, struct err *err)
 	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err) ||
 		state_db(st, &db, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		vm_each(db, print, &p, err) || output_close(p.out, err))
+		vm_each(db, output_emit, &p, err) || output_close(p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

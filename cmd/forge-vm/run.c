@@ -1,17 +1,15 @@
 #include "cmd/forge-vm/forge-vm.h"
 #include "cmd/forge-vm/exec_options.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/base/cmd.h"
+#include "lib/base/detach.h"
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
-#include "lib/base/proc.h"
 #include "lib/state/config.h"
 #include "lib/state/state.h"
 #include "lib/vm/image.h"
@@ -225,84 +223,36 @@ cmd_supervise(int argc, const char **argv, struct err *err)
 	return status;
 }
 
-static int
-self(struct proc *p, struct state *st, const struct vm_boot *boot, int fd,
-	struct err *err)
+static void
+supervise_args(struct state *st, const struct vm_boot *boot, struct argv *a)
 {
-	char exe[4096];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-
-	if (n < 0)
-		return err_sys(err, "cannot read /proc/self/exe");
-	exe[n] = '\0';
-	argv_push(&p->argv, exe);
-	argv_push(&p->argv, "supervise");
-	argv_pushf(&p->argv, "--state=%s", state_path(st));
-	argv_pushf(&p->argv, "--name=%s", boot->spec.name);
-	argv_pushf(&p->argv, "--image=%s", boot->spec.image);
-	argv_pushf(&p->argv, "--driver=%s", boot->spec.driver);
-	argv_pushf(&p->argv, "--net=%s", boot->spec.net);
-	argv_pushf(&p->argv, "--cpus=%d", boot->spec.cpus);
-	argv_pushf(&p->argv, "--memory=%lld", (long long)boot->spec.memory);
-	argv_pushf(&p->argv, "--boot-timeout=%lldms",
-		(long long)boot->boot_timeout);
-	argv_pushf(&p->argv, "--notify-fd=%d", fd);
-	return 0;
-}
-
-/* 0: it is up; else its status, what it complained of passed on. */
-static int
-detach(struct state *st, const struct vm_boot *boot, int *ret_status,
-	struct err *err)
-{
-	CLEANUP_PROC struct proc p = PROC_INIT;
-	CLEANUP_BUF struct buf name = BUF_INIT, said = BUF_INIT;
-	CLEANUP_CLOSE int rfd = -1, wfd = -1;
-	struct child child = CHILD_INIT;
-	struct proc_status status;
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC))
-		return err_sys(err, "cannot make a pipe");
-	rfd = fds[0];
-	wfd = fds[1];
-	if (self(&p, st, boot, wfd, err))
-		return -1;
-	p.in = PROC_NULL;
-	p.out = PROC_NULL;
-	p.err = PROC_PIPE;
-	p.new_session = true;
-	p.pass[p.npass++] = wfd;
-	if (proc_spawn(&p, &child, err))
-		return -1;
-	(void)close(steal_fd(&wfd)); /* a pipe */
-	*ret_status = 0;
-	if (buf_read_fd(&name, rfd, 4096, "the VM's name", err))
-		return -1;
-	if (!name.len) {
-		if (buf_read_fd(&said, child.err, 65536, "its errors", err) ||
-			proc_wait(&child, -1, &status, err))
-			return -1;
-		*ret_status = proc_exit_status(&status);
-		if (write_all(STDERR_FILENO, said.s, said.len))
-			return err_sys(err, "cannot write to stderr");
-	}
-	child_close(&child);
-	return 0;
+	argv_push(a, "supervise");
+	argv_pushf(a, "--state=%s", state_path(st));
+	argv_pushf(a, "--name=%s", boot->spec.name);
+	argv_pushf(a, "--image=%s", boot->spec.image);
+	argv_pushf(a, "--driver=%s", boot->spec.driver);
+	argv_pushf(a, "--net=%s", boot->spec.net);
+	argv_pushf(a, "--cpus=%d", boot->spec.cpus);
+	argv_pushf(a, "--memory=%lld", (long long)boot->spec.memory);
+	argv_pushf(a, "--boot-timeout=%lldms", (long long)boot->boot_timeout);
 }
 
 int
 cmd_start(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_ARGV struct argv args = ARGV_INIT;
+	CLEANUP_BUF struct buf name = BUF_INIT;
 	struct vm_boot boot;
-	int status = EXIT_FAILED;
+	int status;
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || make_boot(st, &boot, err) ||
-		vm_repair(st, false, NULL, NULL, err) ||
-		detach(st, &boot, &status, err))
+		vm_repair(st, false, NULL, NULL, err))
+		return err_status(err->code);
+	supervise_args(st, &boot, &args);
+	if (detach_self(&args, &name, &status, err))
 		return err_status(err->code);
 	if (!status)
 		puts(boot.spec.name);

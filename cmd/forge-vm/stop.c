@@ -34,34 +34,10 @@ const struct poptOption logs_options[] = {
 	POPT_TABLEEND
 };
 
-/*
- * The rest is done when one fails; each failure is told, the status is that
- * of the last.
- */
-static int
-for_names(int argc, const char **argv,
-	int (*act)(struct state *st, const char *name, struct err *err),
-	struct err *err)
-{
-	CLEANUP_STATE struct state *st = NULL;
-	int i, status = EXIT_OK;
-
-	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err))
-		return err_status(err->code);
-	for (i = 0; i < argc; i++) {
-		struct err one = ERR_INIT;
-
-		if (parse_name(argv[i], "NAME", &one) ||
-			act(st, argv[i], &one))
-			status = err_print(&one);
-	}
-	return status;
-}
-
 static int64_t grace = 10000;
 
 static int
-stop_one(struct state *st, const char *name, struct err *err)
+stop_one(const char *name, void *st, struct err *err)
 {
 	return vm_stop(st, name, grace, err);
 }
@@ -69,18 +45,32 @@ stop_one(struct state *st, const char *name, struct err *err)
 int
 cmd_stop(int argc, const char **argv, struct err *err)
 {
+	CLEANUP_STATE struct state *st = NULL;
+
 	if (arg_timeout &&
 		parse_duration(arg_timeout, "--timeout", &grace, err))
 		return err_status(err->code);
 	if (grace > 600000)
 		grace = 600000;
-	return for_names(argc, argv, stop_one, err);
+	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err))
+		return err_status(err->code);
+	return cmd_each(argc, argv, "NAME", stop_one, st);
+}
+
+static int
+destroy_one(const char *name, void *st, struct err *err)
+{
+	return vm_destroy(st, name, err);
 }
 
 int
 cmd_destroy(int argc, const char **argv, struct err *err)
 {
-	return for_names(argc, argv, vm_destroy, err);
+	CLEANUP_STATE struct state *st = NULL;
+
+	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err))
+		return err_status(err->code);
+	return cmd_each(argc, argv, "NAME", destroy_one, st);
 }
 
 int

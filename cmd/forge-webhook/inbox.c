@@ -18,19 +18,6 @@ const struct poptOption prune_options[] = {
 	POPT_TABLEEND
 };
 
-struct printer {
-	struct output *out;
-	struct err *err;
-};
-
-static int
-print(struct json *row, void *arg)
-{
-	struct printer *p = arg;
-
-	return output_row(p->out, row, p->err);
-}
-
 int
 cmd_list(int argc, const char **argv, struct err *err)
 {
@@ -40,14 +27,14 @@ cmd_list(int argc, const char **argv, struct err *err)
 		{ "SIZE", "size", COLUMN_SIZE | COLUMN_RIGHT },
 		{ "AGE", "received_at", COLUMN_AGE } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct printer p = { .err = err };
+	struct emitter p = { .err = err };
 	struct db *db;
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || state_db(st, &db, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		delivery_each(db, print, &p, err) || output_close(p.out, err))
+		delivery_each(db, output_emit, &p, err) || output_close(p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -14,6 +14,7 @@
 #include "lib/base/completion.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/parse.h"
 #include "lib/base/banned.h"
 
 const char *program_name = "forge";
@@ -442,6 +443,21 @@ cmd_main(const struct program *program, int argc, char **argv)
 	}
 	poptFreeContext(ctx);
 	free(words);
+	return status;
+}
+
+int
+cmd_each(int argc, const char **argv, const char *what,
+	int (*act)(const char *name, void *arg, struct err *err), void *arg)
+{
+	int i, status = EXIT_OK;
+
+	for (i = 0; i < argc; i++) {
+		struct err one = ERR_INIT;
+
+		if (parse_name(argv[i], what, &one) || act(argv[i], arg, &one))
+			status = err_print(&one);
+	}
 	return status;
 }
 

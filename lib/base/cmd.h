@@ -87,6 +87,14 @@ void main_init(const char *name);
 /* argv after an optional "--"; *argc is adjusted. */
 const char **cmd_command(int *argc, const char **argv);
 
+/*
+ * Do act for each argument, which must be a name (parse_name); what names
+ * it.  A failure is printed and the rest is done all the same; the status is
+ * that of the last failure.
+ */
+int cmd_each(int argc, const char **argv, const char *what,
+	int (*act)(const char *name, void *arg, struct err *err), void *arg);
+
 /* What is wrong with the arguments; returns 2. */
 int cmd_usage(struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

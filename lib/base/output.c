@@ -173,6 +173,14 @@ output_row(struct output *o, struct json *row, struct err *err)
 }
 
 int
+output_emit(struct json *row, void *emitter)
+{
+	struct emitter *e = emitter;
+
+	return output_row(e->out, row, e->err);
+}
+
+int
 output_close(struct output *o, struct err *err)
 {
 	int rc = 0;

@@ -43,6 +43,16 @@ int output_close(struct output *o, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*
+ * For library functions that give rows to a callback: output_emit as the
+ * callback, a struct emitter as its argument.
+ */
+struct emitter {
+	struct output *out;
+	struct err *err;
+};
+int output_emit(struct json *row, void *emitter);
+
+/*
  * One object: with --json or -q as above, else "key: value" lines in the
  * order of its keys.  Takes the json over.
  */

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/proc.h"
+#include "lib/base/signals.h"
 #include "lib/runner/github.h"
 #include "lib/runner/place.h"
 #include "lib/runner/sync.h"
@@ -354,16 +354,15 @@ check_deadlines(struct run *r)
 /* ---- the loop ---- */
 
 static void
-read_signal(struct run *r)
+read_signals(struct run *r)
 {
-	struct signalfd_siginfo si;
+	int sig;
 
-	if (read(r->signals, &si, sizeof(si)) != (ssize_t)sizeof(si))
-		return;
-	if (r->reason)
-		place_signal(r, SIGKILL);
-	else
-		stop(r, si.ssi_signo == SIGINT ? "interrupted" : "stopped");
+	while ((sig = signals_next(r->signals)))
+		if (r->reason)
+			place_signal(r, SIGKILL);
+		else
+			stop(r, sig == SIGINT ? "interrupted" : "stopped");
 }
 
 static int64_t
@@ -384,7 +383,7 @@ step(struct run *r, struct err *err)
 	if (poll(fds, ARRAY_SIZE(fds), clock_left(next_deadline(r))) < 0)
 		return errno == EINTR ? 0 : err_sys(err, "poll");
 	if (fds[0].revents)
-		read_signal(r);
+		read_signals(r);
 	if (fds[1].revents)
 		read_output(r);
 	else if (fds[2].revents) {
@@ -394,23 +393,6 @@ step(struct run *r, struct err *err)
 	}
 	check_deadlines(r);
 	return 0;
-}
-
-static int
-signals_open(int *ret_fd, struct err *err)
-{
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) ||
-		sigaction(SIGPIPE, &ignore, NULL))
-		return err_sys(err, "cannot set up signals");
-	*ret_fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return *ret_fd < 0 ? err_sys(err, "signalfd") : 0;
 }
 
 /* ---- the end ---- */
@@ -537,6 +519,8 @@ log_open(struct run *r, struct err *err)
 static int
 begin(struct run *r, const struct runner_run *run, struct err *err)
 {
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, 0 };
+
 	if (state_db(r->st, &r->db, err) ||
 		github_open(r->st, r->pool->github, &r->gh, err))
 		return -1;
@@ -548,7 +532,7 @@ begin(struct run *r, const struct runner_run *run, struct err *err)
 		r->name = xasprintf("%s-%s", r->pool->prefix, random);
 	}
 	if (state_lock(r->st, "runner", r->name, 0, 0, &r->lock, err) ||
-		signals_open(&r->signals, err) ||
+		signals_open(signals, &r->signals, err) ||
 		runner_create(r->db, r->name, r->pool, r->labels, err))
 		return -1;
 	return 0;

@@ -81,33 +81,6 @@ runner_create(struct db *db, const char *name, const struct pool *pool,
 
 #define VALUES(...) ((const struct db_value[]){ __VA_ARGS__, DB_LAST })
 
-/*
- * One change of a row and its event; the statement must change one row, else
- * the runner is not in a state that allows it.  Takes data over.
- */
-static int
-change(struct db *db, const char *name, const char *kind, struct json *data,
-	const char *sql, const struct db_value *values, struct err *err)
-{
-	CLEANUP_TXN struct txn t = TXN_INIT;
-	int changes;
-
-	if (db_begin(db, &t, err) ||
-		db_run_values(db, sql, &changes, err, values)) {
-		json_free(data);
-		return -1;
-	}
-	if (!changes) {
-		json_free(data);
-		return err_set(err, ERR_BUSY,
-			"runner '%s' is not in a state that allows '%s'", name,
-			kind);
-	}
-	if (event_add(db, kind, name, data, err))
-		return -1;
-	return db_commit(&t, err);
-}
-
 int
 runner_booted(struct db *db, const char *name, struct err *err)
 {
@@ -115,7 +88,7 @@ runner_booted(struct db *db, const char *name, struct err *err)
 		"UPDATE runner SET state = 'booted', booted_at = ?2 "
 		"WHERE name = ?1 AND state = 'starting'";
 
-	return change(db, name, "runner.booted", NULL, sql,
+	return event_change(db, "runner.booted", name, NULL, sql,
 		VALUES(DB_S(name), DB_I(clock_wall())), err);
 }
 
@@ -126,7 +99,7 @@ runner_registering(struct db *db, const char *name, struct err *err)
 		"UPDATE runner SET state = 'registering', registered = 1 "
 		"WHERE name = ?1 AND state = 'booted'";
 
-	return change(db, name, "runner.registering", NULL, sql,
+	return event_change(db, "runner.registering", name, NULL, sql,
 		VALUES(DB_S(name)), err);
 }
 
@@ -145,7 +118,7 @@ runner_registered(struct db *db, const char *name, int64_t github_id,
 	struct json *data = json_object();
 
 	json_put_int(data, "github_id", github_id);
-	return change(db, name, "runner.registered", data, sql,
+	return event_change(db, "runner.registered", name, data, sql,
 		VALUES(DB_S(name), DB_I(github_id), DB_I(clock_wall())),
 		err);
 }
@@ -160,7 +133,7 @@ runner_ending(struct db *db, const char *name, const char *reason,
 	struct json *data = json_object();
 
 	json_put_str(data, "reason", reason);
-	return change(db, name, "runner.ending", data, sql,
+	return event_change(db, "runner.ending", name, data, sql,
 		VALUES(DB_S(name), DB_S(reason)), err);
 }
 
@@ -177,7 +150,7 @@ runner_done(struct db *db, const char *name, enum runner_result result,
 	json_put_str(data, "result", results[result]);
 	if (reason)
 		json_put_str(data, "reason", reason);
-	return change(db, name, "runner.done", data, sql,
+	return event_change(db, "runner.done", name, data, sql,
 		VALUES(DB_S(name), DB_I(clock_wall()),
 			DB_S(results[result]), DB_S(reason)),
 		err);
@@ -190,7 +163,7 @@ runner_removed(struct db *db, const char *name, struct err *err)
 		"UPDATE runner SET registered = 0 "
 		"WHERE name = ?1 AND registered = 1";
 
-	return change(db, name, "runner.removed", NULL, sql,
+	return event_change(db, "runner.removed", name, NULL, sql,
 		VALUES(DB_S(name)), err);
 }
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -16,6 +15,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/proc.h"
+#include "lib/base/signals.h"
 #include "lib/runner/fleet.h"
 #include "lib/state/config.h"
 #include "lib/state/db.h"
@@ -136,14 +136,13 @@ wait_ms(const struct watch *w)
 static void
 read_signals(struct watch *w)
 {
-	struct signalfd_siginfo si;
+	int sig;
 
-	while (read(w->signals, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
-		if (si.ssi_signo == SIGHUP)
+	while ((sig = signals_next(w->signals)))
+		if (sig == SIGHUP)
 			w->reload = true;
 		else
 			w->stop = true;
-	}
 }
 
 static void
@@ -203,21 +202,6 @@ await(struct watch *w, struct err *err)
 }
 
 /* ---- beginning and end ---- */
-
-static int
-signals_open(int *ret_fd, struct err *err)
-{
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return err_sys(err, "cannot block signals");
-	*ret_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return *ret_fd < 0 ? err_sys(err, "signalfd") : 0;
-}
 
 static int
 spool_open(struct watch *w, struct err *err)
@@ -294,6 +278,7 @@ loop(struct watch *w, struct err *err)
 static int
 run(struct watch *w, bool once, struct err *err)
 {
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, 0 };
 	CLEANUP_CLOSE int lock = -1;
 
 	if (open_state(w, err))
@@ -308,7 +293,7 @@ run(struct watch *w, bool once, struct err *err)
 		sweep(w);
 		return pass(w, err);
 	}
-	if (signals_open(&w->signals, err))
+	if (signals_open(signals, &w->signals, err))
 		return -1;
 	log_info("watch.started", "state", state_path(w->st), NULL);
 	return loop(w, err);

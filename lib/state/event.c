@@ -31,6 +31,30 @@ event_add(struct db *db, const char *kind, const char *subject,
 }
 
 int
+event_change(struct db *db, const char *kind, const char *subject,
+	struct json *data, const char *sql, const struct db_value *values,
+	struct err *err)
+{
+	CLEANUP_TXN struct txn t = TXN_INIT;
+	int changes;
+
+	if (db_begin(db, &t, err) ||
+		db_run_values(db, sql, &changes, err, values)) {
+		json_free(data);
+		return -1;
+	}
+	if (!changes) {
+		json_free(data);
+		return err_set(err, ERR_BUSY,
+			"'%s' is not in a state that allows '%s'", subject,
+			kind);
+	}
+	if (event_add(db, kind, subject, data, err))
+		return -1;
+	return db_commit(&t, err);
+}
+
+int
 event_last(struct db *db, int64_t *ret_seq, struct err *err)
 {
 	return db_get_int(db, ret_seq,

@@ -17,12 +17,22 @@
 #include "lib/base/err.h"
 
 struct db;
+struct db_value;
 struct state;
 
 /* kind is "noun.verb-past"; subject names the thing; data may be NULL and is
  * taken over. */
 int event_add(struct db *db, const char *kind, const char *subject,
 	struct json *data, struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * One change of a row and its event, as a transaction of their own: sql with
+ * values (ended by DB_LAST) must change a row, else ERR_BUSY: subject is not
+ * in a state that allows kind.  data is taken over.
+ */
+int event_change(struct db *db, const char *kind, const char *subject,
+	struct json *data, const char *sql, const struct db_value *values,
+	struct err *err) __attribute__((warn_unused_result));
 
 /* The newest sequence number; 0 in an empty log. */
 int event_last(struct db *db, int64_t *ret_seq, struct err *err)

@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
+#include "lib/base/signals.h"
 #include "lib/base/banned.h"
 
 #define STREAM 1 /* a connection carries one command */
@@ -396,37 +396,17 @@ exec_client_signal(struct exec_client *c, int sig)
 /* ---- forge-vm exec ---- */
 
 static int
-signals_open(int *ret_fd, struct err *err)
-{
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT,
-		SIGUSR1, SIGUSR2, SIGWINCH };
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	sigset_t set;
-	size_t i;
-
-	(void)sigemptyset(&set);
-	for (i = 0; i < ARRAY_SIZE(signals); i++)
-		(void)sigaddset(&set, signals[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) ||
-		sigaction(SIGPIPE, &ignore, NULL))
-		return err_sys(err, "cannot set up signals");
-	*ret_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return *ret_fd < 0 ? err_sys(err, "signalfd") : 0;
-}
-
-static int
 loop(struct exec_client *c, int sigfd, struct err *err)
 {
 	while (!c->done) {
 		struct pollfd fds[EXEC_CLIENT_FDS + 1];
-		struct signalfd_siginfo si;
-		int n = exec_client_fds(c, fds);
+		int sig, n = exec_client_fds(c, fds);
 
 		fds[n] = (struct pollfd){ .fd = sigfd, .events = POLLIN };
 		if (poll(fds, (nfds_t)n + 1, -1) < 0 && errno != EINTR)
 			return err_sys(err, "poll");
-		while (read(sigfd, &si, sizeof(si)) == (ssize_t)sizeof(si))
-			exec_client_signal(c, (int)si.ssi_signo);
+		while ((sig = signals_next(sigfd)))
+			exec_client_signal(c, sig);
 		if (exec_client_step(c, fds, err))
 			return -1;
 	}
@@ -437,10 +417,12 @@ int
 exec_client_run(const struct exec_request *r, int sock, int *ret_status,
 	struct err *err)
 {
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT,
+		SIGUSR1, SIGUSR2, SIGWINCH, 0 };
 	struct exec_client c;
 	int sigfd = -1, rc;
 
-	rc = exec_client_open(&c, r, sock, err) || signals_open(&sigfd, err) ||
+	rc = exec_client_open(&c, r, sock, err) || signals_open(signals, &sigfd, err) ||
 			loop(&c, sigfd, err) ?
 		-1 :
 		0;

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/base/signals.h"
 #include "lib/state/state.h"
 #include "lib/vm/driver.h"
 #include "lib/base/banned.h"
@@ -312,10 +312,10 @@ on_signal(struct supervisor *s, int sig)
 static void
 read_signals(struct supervisor *s)
 {
-	struct signalfd_siginfo si;
+	int sig;
 
-	while (read(s->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
-		on_signal(s, (int)si.ssi_signo);
+	while ((sig = signals_next(s->signals)))
+		on_signal(s, sig);
 }
 
 static void
@@ -432,25 +432,6 @@ step(struct supervisor *s, struct err *err)
 /* ---- beginning ---- */
 
 static int
-signals_open(int *ret_fd, struct err *err)
-{
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT,
-		SIGUSR1, SIGUSR2, SIGWINCH };
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	sigset_t set;
-	size_t i;
-
-	(void)sigemptyset(&set);
-	for (i = 0; i < ARRAY_SIZE(signals); i++)
-		(void)sigaddset(&set, signals[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) ||
-		sigaction(SIGPIPE, &ignore, NULL))
-		return err_sys(err, "cannot set up signals");
-	*ret_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return *ret_fd < 0 ? err_sys(err, "signalfd") : 0;
-}
-
-static int
 directory_open(struct supervisor *s, struct err *err)
 {
 	CLEANUP_FREE char *path = xasprintf("vm/%s", s->boot->spec.name);
@@ -497,6 +478,8 @@ hypervisor_start(struct supervisor *s, struct err *err)
 static int
 begin(struct supervisor *s, struct err *err)
 {
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT,
+		SIGUSR1, SIGUSR2, SIGWINCH, 0 };
 	const struct vm_spec *spec = &s->boot->spec;
 
 	if (state_db(s->st, &s->db, err) ||
@@ -510,7 +493,7 @@ begin(struct supervisor *s, struct err *err)
 		return err_set(err, ERR_EXISTS, "a VM named '%s' runs",
 			spec->name);
 	}
-	if (signals_open(&s->signals, err) ||
+	if (signals_open(signals, &s->signals, err) ||
 		vm_create(s->st, spec, &s->address, err))
 		return -1;
 	s->row = true;

@@ -140,29 +140,6 @@ vm_create(struct state *st, const struct vm_spec *spec,
 
 /* ---- changes ---- */
 
-static int
-change(struct db *db, const char *name, const char *kind, struct json *data,
-	const char *sql, const struct db_value *values, struct err *err)
-{
-	CLEANUP_TXN struct txn t = TXN_INIT;
-	int changes;
-
-	if (db_begin(db, &t, err) ||
-		db_run_values(db, sql, &changes, err, values)) {
-		json_free(data);
-		return -1;
-	}
-	if (!changes) {
-		json_free(data);
-		return err_set(err, ERR_BUSY,
-			"VM '%s' is not in a state that allows '%s'", name,
-			kind);
-	}
-	if (event_add(db, kind, name, data, err))
-		return -1;
-	return db_commit(&t, err);
-}
-
 int
 vm_booting(struct db *db, const char *name, const char *hypervisor,
 	struct err *err)
@@ -178,7 +155,7 @@ vm_ready(struct db *db, const char *name, struct json *took, struct err *err)
 		"UPDATE vm SET state = 'running', ready_at = ?2 "
 		"WHERE name = ?1 AND state = 'starting'";
 
-	return change(db, name, "vm.ready", took, sql,
+	return event_change(db, "vm.ready", name, took, sql,
 		(const struct db_value[]){ DB_S(name), DB_I(clock_wall()),
 			DB_LAST },
 		err);
@@ -191,7 +168,7 @@ vm_stopping(struct db *db, const char *name, struct err *err)
 		"UPDATE vm SET state = 'stopping' WHERE name = ?1 AND "
 		"state IN ('starting', 'running')";
 
-	return change(db, name, "vm.stopping", NULL, sql,
+	return event_change(db, "vm.stopping", name, NULL, sql,
 		(const struct db_value[]){ DB_S(name), DB_LAST }, err);
 }
 
