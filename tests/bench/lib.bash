@@ -5,7 +5,7 @@
 #	need TOOL...		or stop
 #	helper NAME [FILE...]	compile NAME.c into $tools
 #	series NAME COMMAND...	one more sample: whole-process ms and CPU ms
-#	median NAME [FIELD]	of the samples so far
+#	median NAME [FIELD]	of the samples so far; least NAME
 #	title, row		the table
 #	start LOG COMMAND...	in the background; ended at the end
 #
@@ -16,7 +16,7 @@ root=$(cd ../.. && pwd)
 build=$(cd "$root" && cd "${1:-build}" && pwd)
 bin=$build/bin tools=$build/bench
 dir=$(mktemp -d "${TMPDIR:-/tmp}/forge-bench.XXXXXX")
-export FORGE_STATE=$dir/state FORGE_CONFIG=/dev/null
+export FORGE_STATE=$dir/state FORGE_CONFIG=$dir/none
 export FORGE_LIBEXEC=$build/libexec LC_ALL=C PATH=$PATH:/usr/sbin
 mkdir -p "$tools"
 mkdir -m 700 "$FORGE_STATE"
@@ -59,6 +59,10 @@ series() {
 median() {
 	cut -d' ' -f"${2:-1}" "$dir/$1" | sort -n |
 		awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
+least() { # NAME: on a busy machine the truest
+	cut -d' ' -f1 "$dir/$1" | sort -n | sed -n 1p
 }
 
 title() { # TITLE [OURS BASELINE]
