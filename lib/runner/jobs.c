@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "lib/state/db.h"
+#include "lib/state/rows.h"
 #include "lib/base/banned.h"
 
 int
@@ -17,20 +17,6 @@ jobs_each(struct db *db, bool all,
 		"queued_at, 'started_at', started_at, 'completed_at', "
 		"completed_at) FROM job WHERE state <> 'completed' OR ?1 "
 		"ORDER BY coalesce(queued_at, updated_at), id";
-	CLEANUP_ROWS struct db_rows *rows = NULL;
-	int rc;
-
-	if (db_query(db, &rows, sql, err, DB_I(all)))
-		return -1;
-	while ((rc = db_next(rows, err)) == 1) {
-		const char *text = db_text(rows, 0);
-		struct json *row;
-
-		if (json_parse(text, strlen(text), &row, err))
-			return -1;
-		rc = emit(row, arg);
-		if (rc)
-			return rc;
-	}
-	return rc;
+	return rows_each(db, sql,
+		(const struct db_value[]){ DB_I(all), DB_LAST }, emit, arg, err);
 }

@@ -11,6 +11,7 @@
 #include "lib/runner/pool.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
+#include "lib/state/rows.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
@@ -226,21 +227,8 @@ runner_each(struct db *db, bool all,
 	static const char sql[] = "SELECT " COLUMNS
 		"WHERE r.state <> 'done' OR ?1 "
 		"ORDER BY r.state = 'done', r.created_at DESC, r.name";
-	CLEANUP_ROWS struct db_rows *rows = NULL;
-	int rc;
-
-	if (db_query(db, &rows, sql, err, DB_I(all)))
-		return -1;
-	while ((rc = db_next(rows, err)) == 1) {
-		struct json *row;
-
-		if (parse_row(rows, &row, err))
-			return -1;
-		rc = emit(row, arg);
-		if (rc)
-			return rc;
-	}
-	return rc;
+	return rows_each(db, sql,
+		(const struct db_value[]){ DB_I(all), DB_LAST }, emit, arg, err);
 }
 
 int

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "lib/state/db.h"
+#include "lib/state/rows.h"
 #include "lib/base/banned.h"
 
 /* Jobs and runners are subjects of events by id and by name; a VM has the
@@ -36,21 +36,8 @@ int
 job_why(struct db *db, int64_t job,
 	int (*emit)(struct json *row, void *arg), void *arg, struct err *err)
 {
-	CLEANUP_ROWS struct db_rows *rows = NULL;
-	int rc;
-
-	if (known(db, job, err) ||
-		db_query(db, &rows, sql_events, err, DB_I(job)))
+	if (known(db, job, err))
 		return -1;
-	while ((rc = db_next(rows, err)) == 1) {
-		const char *text = db_text(rows, 0);
-		struct json *row;
-
-		if (json_parse(text, strlen(text), &row, err))
-			return -1;
-		rc = emit(row, arg);
-		if (rc)
-			return rc;
-	}
-	return rc;
+	return rows_each(db, sql_events,
+		(const struct db_value[]){ DB_I(job), DB_LAST }, emit, arg, err);
 }

@@ -13,6 +13,7 @@
 #include "lib/state/config.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
+#include "lib/state/rows.h"
 #include "lib/state/state.h"
 #include "lib/vm/lease.h"
 #include "lib/vm/mac.h"
@@ -224,22 +225,8 @@ vm_each(struct db *db, int (*emit)(struct json *row, void *arg), void *arg,
 	struct err *err)
 {
 	static const char sql[] = "SELECT " COLUMNS "ORDER BY v.name";
-	CLEANUP_ROWS struct db_rows *rows = NULL;
-	int rc;
-
-	if (db_query(db, &rows, sql, err, DB_LAST))
-		return -1;
-	while ((rc = db_next(rows, err)) == 1) {
-		const char *text = db_text(rows, 0);
-		struct json *row;
-
-		if (json_parse(text, strlen(text), &row, err))
-			return -1;
-		rc = emit(row, arg);
-		if (rc)
-			return rc;
-	}
-	return rc;
+	return rows_each(db, sql, (const struct db_value[]){ DB_LAST }, emit,
+		arg, err);
 }
 
 int
