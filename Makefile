@@ -54,11 +54,9 @@ LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -ljq
 
 BINS := $(PROGS:%=$(BUILD)/bin/%)
 HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init
-COMPLETIONS := $(foreach s,bash zsh fish,$(PROGS:%=$(BUILD)/completions/$(s)/%))
 
 all: $(BINS) $(HELPERS) completions
-.PHONY: all completions FORCE
-completions: $(COMPLETIONS)
+.PHONY: all FORCE
 
 # A change of flags or compiler rebuilds everything.
 $(BUILD)/.flags: FORCE
@@ -99,13 +97,6 @@ $(BUILD)/libexec/forge-init: $(INIT_SRC) $(wildcard cmd/forge-init/*.h) \
 	$(MUSL_CC) -std=gnu17 -D_GNU_SOURCE -Os -static -s -I. -Wall -Wextra \
 		-DFORGE_VERSION='"$(VERSION)"' -o $@ $(INIT_SRC)
 
-define completion
-$(BUILD)/completions/$(1)/%: $(BUILD)/bin/%
-	@mkdir -p $$(@D)
-	$$< --print-completion=$(1) >$$@.tmp && mv $$@.tmp $$@
-endef
-$(foreach s,bash zsh fish,$(eval $(call completion,$(s))))
-
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libforge.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libforge.a $(LIBS)
@@ -113,5 +104,6 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libforge.a
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+include completions/completions.mk
 include tests/tests.mk
 include contrib/install.mk

@@ -8,6 +8,7 @@ install: all
 		$(DESTDIR)$(ZSHCOMPDIR) $(DESTDIR)$(FISHCOMPDIR)
 	$(INSTALL) -m 755 $(BINS) $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 755 $(HELPERS) $(DESTDIR)$(LIBEXECDIR)/forge
+	$(INSTALL) -m 644 share/config.sample $(DESTDIR)$(DATADIR)/forge
 	for m in $(MAN); do \
 		d=$(DESTDIR)$(MANDIR)/man$${m##*.}; \
 		$(INSTALL) -d $$d && $(INSTALL) -m 644 $$m $$d || exit; \
@@ -24,6 +25,7 @@ install: all
 uninstall:
 	rm -f $(BINS:$(BUILD)/bin/%=$(DESTDIR)$(BINDIR)/%)
 	rm -f $(HELPERS:$(BUILD)/libexec/%=$(DESTDIR)$(LIBEXECDIR)/forge/%)
+	rm -f $(DESTDIR)$(DATADIR)/forge/config.sample
 	for m in $(MAN); do \
 		rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m#man/}; done
 	for p in $(PROGS); do rm -f $(DESTDIR)$(BASHCOMPDIR)/$$p \
