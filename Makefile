@@ -35,9 +35,8 @@ CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -fPIE $(WARN) \
 	$(call try,$(GCC_WARN)) $(HARDEN) \
 	$(call try,-ftrivial-auto-var-init=zero) \
-	-DFORGE_VERSION='"$(VERSION)"' -DFORGE_BINDIR='"$(BINDIR)"' \
-	-DFORGE_LIBEXECDIR='"$(LIBEXECDIR)/forge"' \
-	-DFORGE_DATADIR='"$(DATADIR)/forge"'
+	-DFORGE_VERSION='"$(VERSION)"' \
+	-DFORGE_LIBEXECDIR='"$(LIBEXECDIR)/forge"'
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 ifdef SANITIZE
 ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \

@@ -1,6 +1,5 @@
 #include "lib/base/fs.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +27,9 @@ own_dir(void)
 }
 
 static bool
-try_path(char *path, bool exec, char **ret)
+try_path(char *path, char **ret)
 {
-	if (exec ? fs_executable(path) : fs_exists(AT_FDCWD, path)) {
+	if (fs_executable(path)) {
 		*ret = path;
 		return true;
 	}
@@ -38,40 +37,23 @@ try_path(char *path, bool exec, char **ret)
 	return false;
 }
 
-/* $VARIABLE/NAME, OWN/RELATIVE/NAME, INSTALLED/NAME in this order. */
-static int
-find_file(const char *variable, const char *relative, const char *installed,
-	const char *name, bool exec, char **ret, struct err *err)
-{
-	const char *env = getenv(variable);
-	CLEANUP_FREE char *own = own_dir();
-
-	if (env && *env)
-		return try_path(xasprintf("%s/%s", env, name), exec, ret) ? 0 :
-			err_set(err, ERR_NOTFOUND,
-				"no '%s' in $%s (%s)", name, variable, env);
-	if (own && try_path(xasprintf("%s/%s/%s", own, relative, name), exec,
-		ret))
-		return 0;
-	if (try_path(xasprintf("%s/%s", installed, name), exec, ret))
-		return 0;
-	return err_set(err, ERR_NOTFOUND,
-		"no '%s' beside this program or in %s: reinstall forge, or "
-		"set $%s", name, installed, variable);
-}
-
 int
 find_helper(const char *name, char **ret, struct err *err)
 {
-	return find_file("FORGE_LIBEXEC", "../libexec", FORGE_LIBEXECDIR, name,
-		true, ret, err);
-}
+	const char *env = getenv("FORGE_LIBEXEC");
+	CLEANUP_FREE char *own = own_dir();
 
-int
-find_share(const char *name, char **ret, struct err *err)
-{
-	return find_file("FORGE_SHARE", "../../share", FORGE_DATADIR, name,
-		false, ret, err);
+	if (env && *env)
+		return try_path(xasprintf("%s/%s", env, name), ret) ? 0 :
+			err_set(err, ERR_NOTFOUND,
+				"no '%s' in $FORGE_LIBEXEC (%s)", name, env);
+	if (own && try_path(xasprintf("%s/../libexec/%s", own, name), ret))
+		return 0;
+	if (try_path(xasprintf("%s/%s", FORGE_LIBEXECDIR, name), ret))
+		return 0;
+	return err_set(err, ERR_NOTFOUND,
+		"no '%s' beside this program or in %s: reinstall forge, or "
+		"set $FORGE_LIBEXEC", name, FORGE_LIBEXECDIR);
 }
 
 int
@@ -79,7 +61,7 @@ find_program(const char *name, char **ret, struct err *err)
 {
 	CLEANUP_FREE char *own = own_dir();
 
-	if (own && try_path(xasprintf("%s/%s", own, name), true, ret))
+	if (own && try_path(xasprintf("%s/%s", own, name), ret))
 		return 0;
 	*ret = fs_which(name);
 	if (*ret)

@@ -61,8 +61,5 @@ int find_helper(const char *name, char **ret, struct err *err)
 /* Another program of ours, likewise: beside this one, else $PATH. */
 int find_program(const char *name, char **ret, struct err *err)
 	__attribute__((warn_unused_result));
-/* A file of share/: $FORGE_SHARE, the source tree's, else the installed. */
-int find_share(const char *name, char **ret, struct err *err)
-	__attribute__((warn_unused_result));
 
 #endif
