@@ -35,6 +35,7 @@ struct config {
 	struct entry *entries; /* in order: the last one wins */
 	size_t n, alloc;
 	size_t file; /* being read */
+	bool found; /* at least one file */
 };
 
 static void
@@ -83,6 +84,7 @@ config_add_file(struct config *c, size_t i, struct err *err)
 		return err_sys(err, "cannot read configuration '%s'", path);
 	}
 	c->file = i;
+	c->found = true;
 	return config_file_read(path, entry_add, c, err);
 }
 
@@ -124,7 +126,7 @@ config_read(struct config *c, int statefd, struct err *err)
 	for (i = 0; i < FILES; i++)
 		if (config_add_file(c, i, err))
 			return -1;
-	if (settled && c->n)
+	if (settled && c->found)
 		keep(c, statefd, &stamp);
 	return 0;
 }

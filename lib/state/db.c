@@ -36,6 +36,7 @@ struct db {
 	struct db_rows **cache;
 	size_t n, alloc;
 	int timeout_ms;
+	int64_t busy_until; /* monotonic ms: the end of this wait */
 	int dirfd; /* of notify; borrowed */
 	char *notify; /* or NULL */
 	int signal; /* of the open transaction, or -1 */
@@ -571,11 +572,33 @@ db_close(struct db *db)
 	free(db);
 }
 
+/*
+ * SQLite's own handler backs off to 100 ms, and who came last is served last:
+ * one webhook of a hundred then takes most of a second.  A transaction of
+ * ours is over in a few ms, so ask again after one to three.
+ */
+static int
+wait_turn(void *arg, int tries)
+{
+	struct db *db = arg;
+	struct timespec ts = { 0 };
+	uint16_t r;
+
+	if (!tries)
+		db->busy_until = clock_mono() + db->timeout_ms;
+	if (!clock_left(db->busy_until))
+		return 0;
+	random_bytes(&r, sizeof(r));
+	ts.tv_nsec = 1000000L + r % 2000 * 1000L;
+	(void)nanosleep(&ts, NULL); /* shorter is no harm */
+	return 1;
+}
+
 void
 db_set_timeout(struct db *db, int ms)
 {
 	db->timeout_ms = ms;
-	(void)sqlite3_busy_timeout(db->handle, ms); /* cannot fail */
+	(void)sqlite3_busy_handler(db->handle, wait_turn, db);
 }
 
 void

@@ -90,11 +90,11 @@ static bool
 is_ours(const char *name)
 {
 	static const char *const names[] = { "config", "run", "cache", "image",
-		"vm", "runner", "spool", "secret.key", "forge.db-wal",
-		"forge.db-shm" };
+		"vm", "runner", "spool", "secret.key" };
 	size_t i;
 
-	if (*name == '.')
+	/* The database itself: another first user makes it just now. */
+	if (*name == '.' || !strncmp(name, "forge.db", 8))
 		return true;
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))
