@@ -83,8 +83,8 @@ detach_self(const struct argv *args, struct buf *ret_line, int *ret_status,
 	wfd = fds[1];
 	if (spawn(args, wfd, &child, err))
 		return -1;
-	(void)close(wfd); /* a pipe: the child's copy is the one that counts */
-	wfd = -1;
+	/* a pipe: the child's copy is the one that counts */
+	(void)close(steal_fd(&wfd));
 	rc = buf_read_fd(ret_line, rfd, LINE_MAX_BYTES, "its name", err);
 	buf_rtrim(ret_line);
 	*ret_status = 0;
