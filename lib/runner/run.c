@@ -285,24 +285,24 @@ read_output(struct run *r)
 static void
 idle_over(struct run *r)
 {
-	struct runner row = RUNNER_INIT;
+	CLEANUP_RUNNER struct runner row = RUNNER_INIT;
 	struct err err = ERR_INIT;
 
-	r->idle_deadline = -1;
-	if (runner_get(r->db, r->name, &row, &err) ||
-		strcmp(row.state, "idle") != 0) {
-		runner_release(&row);
+	r->idle_deadline = clock_mono() + RETRY;
+	if (runner_get(r->db, r->name, &row, &err))
+		return; /* not known now: ask again */
+	if (strcmp(row.state, "idle") != 0) {
+		r->idle_deadline = -1;
 		return;
 	}
-	runner_release(&row);
 	if (!github_runner_remove(r->gh, r->pool->scope, r->github_id, &err)) {
 		if (runner_removed(r->db, r->name, &err))
 			log_warning("runner.removed", "name", r->name, "error",
 				err.msg, NULL);
 		r->unused = true;
 		stop(r, "no job came within the idle timeout");
-	} else if (err.code != ERR_BUSY) {
-		r->idle_deadline = clock_mono() + RETRY;
+	} else if (err.code == ERR_BUSY) {
+		r->idle_deadline = -1;
 	}
 }
 
@@ -488,6 +488,9 @@ finish(struct run *r, int *ret_status, struct err *err)
 	enum runner_result result = judge(r, &reason);
 	struct err ignored = ERR_INIT;
 
+	/* A last line without an end, often why the place failed. */
+	if (r->line.len && r->log >= 0)
+		log_bytes(r, r->line.s, r->line.len);
 	if (!r->reason && runner_ending(r->db, r->name, NULL, &ignored))
 		log_warning("runner.ending", "name", r->name, "error",
 			ignored.msg, NULL);

@@ -80,7 +80,7 @@ delivery_spool(struct state *st, const struct delivery *d, struct err *err)
 		goto fail;
 	}
 	if (fs_sync_dir(dir, "spool/new", err) ||
-		fs_sync_dir(dir, "spool", err))
+		fs_sync_dir(dir, "spool", err) || fs_sync_dir(dir, ".", err))
 		return -1;
 	wake(dir);
 	return 0;
