@@ -246,6 +246,27 @@ open_state(struct watch *w, struct err *err)
 	return event_last(w->db, &w->seen, err);
 }
 
+/* A configuration that cannot be read must not end us: the old one stays. */
+static void
+reload(struct watch *w)
+{
+	struct watch fresh = *w;
+	struct err err = ERR_INIT;
+
+	w->reload = false;
+	fresh.reload = false;
+	fresh.st = NULL;
+	fresh.events = fresh.spool = -1;
+	if (open_state(&fresh, &err)) {
+		close_state(&fresh);
+		log_error("watch.reload", "error", err.msg, NULL);
+		return;
+	}
+	close_state(w);
+	*w = fresh;
+	log_warning("watch.reloaded", NULL);
+}
+
 /*
  * A pass that fails for a passing reason (database busy, a mistake in the
  * configuration that somebody is mending) must not end the supervisor.
@@ -264,13 +285,8 @@ loop(struct watch *w, struct err *err)
 		}
 		if (await(w, err))
 			return -1;
-		if (w->reload) {
-			w->reload = false;
-			close_state(w);
-			if (open_state(w, err))
-				return -1;
-			log_warning("watch.reloaded", NULL);
-		}
+		if (w->reload)
+			reload(w);
 	}
 	return 0;
 }

@@ -251,6 +251,19 @@ state_is() { [ "$(forge-runner show "$1" -q .state)" = "$2" ]; }
 	[ "$stderr" = "forge-watch: another forge-watch runs on '$FORGE_STATE'" ]
 }
 
+@test "watch: HUP reads the configuration again, a broken one changes nothing" {
+	background watch.log forge-watch run
+	pid=$LAST_PID
+	wait_until 5 forge-watch status --quiet >/dev/null
+	echo '[pool' >>"$FORGE_STATE/config"
+	kill -HUP "$pid"
+	wait_until 5 grep -q 'event=watch.reload ' watch.log
+	configure
+	kill -HUP "$pid"
+	wait_until 5 grep -q 'event=watch.reloaded' watch.log
+	kill -0 "$pid"
+}
+
 @test "watch: as many runners as jobs, at most max, and none too many" {
 	command -v forge-webhook >/dev/null
 	for i in 1 2 3; do
