@@ -6,6 +6,7 @@
 #include "lib/base/mem.h"
 #include "lib/runner/job.h"
 #include "lib/state/db.h"
+#include "lib/state/rows.h"
 #include "lib/base/banned.h"
 
 static const char *const results[] = { "applied", "stale", "ignored",
@@ -136,22 +137,9 @@ delivery_each(struct db *db, int (*emit)(struct json *row, void *arg),
 		"action, 'hook', hook, 'outcome', outcome, 'size', "
 		"length(body), 'received_at', received_at) FROM delivery "
 		"ORDER BY received_at DESC, guid";
-	CLEANUP_ROWS struct db_rows *rows = NULL;
-	int rc;
 
-	if (db_query(db, &rows, sql, err))
-		return -1;
-	while ((rc = db_next(rows, err)) == 1) {
-		const char *s = db_text(rows, 0);
-		struct json *row;
-
-		if (json_parse(s, strlen(s), &row, err))
-			return -1;
-		rc = emit(row, arg);
-		if (rc)
-			return rc;
-	}
-	return rc;
+	return rows_each(db, sql, (const struct db_value[]){ DB_LAST }, emit,
+		arg, err);
 }
 
 static int

@@ -163,11 +163,16 @@ sink_left(const struct sink *s)
 
 /*
  * Nobody reads our stdout any more: what a pipeline expects then is that the
- * writer dies of SIGPIPE, and so does the command.
+ * writer dies of SIGPIPE, and so does the command.  Any other error (a full
+ * disk) is told: bytes were lost.
  */
 static void
 sink_broken(struct exec_client *c, struct sink *s)
 {
+	if (errno != EPIPE)
+		(void)snprintf(c->why, sizeof(c->why), "cannot write to %s: %s",
+			s == &c->sinks[0] ? "stdout" : "stderr",
+			strerrordesc_np(errno));
 	s->fd = -1;
 	buf_reset(&s->b);
 	s->at = 0;
@@ -371,6 +376,8 @@ exec_client_step(struct exec_client *c, const struct pollfd *fds,
 	(void)conn_flush(&c->conn); /* its end is seen when reading */
 	if (c->exited && !sink_left(&c->sinks[0]) && !sink_left(&c->sinks[1]))
 		c->done = true;
+	if (c->done && c->why[0] && !c->status)
+		c->status = EXIT_FAILED;
 	return 0;
 }
 

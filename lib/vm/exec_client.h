@@ -51,7 +51,8 @@ struct exec_client {
 	bool exited; /* EXIT came; sinks may still hold something */
 	bool done;
 	int status; /* for exit(3) */
-	char why[256]; /* one line when it could not be executed, or "" */
+	char why[256]; /* one line when it could not be executed, or its
+			* output not be written; else "" */
 	bool raw;
 	struct termios saved;
 	int64_t killed; /* a signal for us: the monotonic deadline; -1 */

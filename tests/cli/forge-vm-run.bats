@@ -105,6 +105,13 @@ nothing_left() {
 	[ ! -s err ]
 }
 
+@test "run: output that cannot be written is told" {
+	status=0
+	forge-vm run -i busybox -- echo lost >/dev/full 2>err || status=$?
+	[ "$status" != 0 ]
+	[ "$(cat err)" = 'forge-vm: cannot write to stdout: No space left on device' ]
+}
+
 @test "run: a command that reads nothing does not wait for its stdin" {
 	run -0 bash -c 'yes | forge-vm run -i busybox -- true'
 	[ "$output" = '' ]

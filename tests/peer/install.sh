@@ -22,9 +22,15 @@ if cmp -s "$here/package.json" "$peer/package.json" &&
 fi
 rm -rf "$peer/installed" "$peer/node_modules" "$peer/github-openapi.json"
 cp "$here/package.json" "$peer/package.json"
-npm install --prefix "$peer" --no-package-lock --ignore-scripts --no-audit \
-	--no-fund --loglevel=error 9>&- >"$peer/install.log" 2>&1 || {
-	cat "$peer/install.log" >&2
-	exit 1
-}
-: >"$peer/installed"
+# A registry that hangs gets three chances of four minutes.
+for try in 1 2 3; do
+	timeout -k 5 240 npm install --prefix "$peer" --no-package-lock \
+		--ignore-scripts --no-audit --no-fund --loglevel=error \
+		9>&- >"$peer/install.log" 2>&1 </dev/null && {
+		: >"$peer/installed"
+		exit 0
+	}
+	echo "install.sh: try $try of 3 failed" >&2
+done
+cat "$peer/install.log" >&2
+exit 1
