@@ -174,7 +174,7 @@ SH
 	name=$(forge-runner start --pool here)
 	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
 	# base64 of the {" that it begins with
-	pids=$(pgrep -f "forge-runner run")
+	pids=$(pgrep -f "forge-runner run --state=$FORGE_STATE ")
 	[ -n "$pids" ]
 	for p in $pids; do
 		[ -z "$(tr '\0' '\n' <"/proc/$p/environ" | grep JITCONFIG)" ]

@@ -18,8 +18,7 @@ teardown() {
 	common_teardown
 }
 
-# no_process NAME: the hypervisor of a VM is called forge-VM
-no_process() { [ -z "$(pgrep -x "$1")" ]; }
+no_hypervisor() { [ -z "$(pgrep -f "^qemu-system.*$FORGE_STATE/image/")" ]; }
 
 @test "start, exec, stop: a life" {
 	run -0 --separate-stderr forge-vm start -i busybox -n web
@@ -117,7 +116,7 @@ $i" ]
 		forge-vm start -i busybox -n web >/dev/null
 		pid=$(forge-vm show web -q .supervisor | cut -d: -f2)
 		kill -9 "$pid"
-		wait_until 5 no_process forge-web
+		wait_until 5 no_hypervisor
 		run -0 --separate-stderr forge-vm fsck -n
 		[ "$output" = "vm 'web': its supervisor is dead" ]
 		run -0 --separate-stderr forge-vm show web -q '.state, .reason, .address'

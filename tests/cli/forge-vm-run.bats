@@ -208,7 +208,7 @@ nothing_left() {
 		forge-vm run -i busybox -n dead -- sleep 60 >out 2>err 3>&- &
 		pid=$!
 		wait_until 20 forge-vm wait --for ready dead 2>/dev/null
-		kill -9 "$(pgrep -x forge-dead)"
+		kill -9 "$(pgrep -P "$pid" -x forge-dead)"
 		status=0
 		wait "$pid" || status=$?
 		[ "$status" = 125 ]
