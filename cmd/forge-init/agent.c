@@ -10,10 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define EXECS 64
+#define EXECS 64 /* commands */
+#define SLOTS 512 /* and connections, in the slots behind them */
 #define GRACE 5000 /* ms, of a SHUTDOWN that does not say */
 
-static struct exec execs[EXECS];
+static struct exec execs[SLOTS];
+static size_t nslots; /* those behind are free */
 
 /*
  * Streams whose EXEC was refused in the middle: the errno to answer with
@@ -28,29 +30,35 @@ find(uint16_t stream)
 {
 	size_t i;
 
-	for (i = 0; stream && i < EXECS; i++)
+	for (i = 0; stream && i < nslots; i++)
 		if (execs[i].stream == stream)
 			return &execs[i];
 	return NULL;
 }
 
-/* Only when it runs. */
+/* Its EXEC is complete, or it is a connection. */
+static bool
+live(const struct exec *x)
+{
+	return x->pid || x->socket;
+}
+
 static struct exec *
 running(uint16_t stream)
 {
 	struct exec *x = find(stream);
 
-	return x && x->pid ? x : NULL;
+	return x && live(x) ? x : NULL;
 }
 
+/* One of the slots from i up to end. */
 static struct exec *
-take_slot(uint16_t stream)
+take_slot(uint16_t stream, size_t i, size_t end)
 {
-	size_t i;
-
-	for (i = 0; i < EXECS; i++)
+	for (; i < end; i++)
 		if (!execs[i].stream) {
 			execs[i].stream = stream;
+			nslots = nslots > i ? nslots : i + 1;
 			return &execs[i];
 		}
 	return NULL;
@@ -97,11 +105,11 @@ on_exec(struct agent *a, const struct frame *f)
 	bool last = !(f->flags & FRAME_MORE);
 	int e;
 
-	if (!f->stream || (x && x->pid))
+	if (!f->stream || (x && live(x)))
 		return;
 	e = refused[f->stream];
 	if (!e && !x)
-		x = take_slot(f->stream);
+		x = take_slot(f->stream, 0, EXECS);
 	if (!e)
 		e = x ? add_part(x, f) : EAGAIN;
 	if (e && x)
@@ -114,6 +122,28 @@ on_exec(struct agent *a, const struct frame *f)
 			(uint32_t)e);
 	else
 		start(a, x);
+}
+
+/* ---- CONNECT ---- */
+
+static void
+on_connect(struct agent *a, const struct frame *f)
+{
+	struct exec *x;
+	int e = EAGAIN;
+
+	if (!f->stream || f->length != 2 || find(f->stream))
+		return;
+	x = take_slot(f->stream, EXECS, SLOTS);
+	if (x) {
+		x->port = frame_get16(f->payload);
+		e = connect_start(x);
+	}
+	if (e)
+		agent_send_exit(a, f->stream, CHANNEL_EXEC_FAILED,
+			(uint32_t)e);
+	if (e && x)
+		exec_close(x);
 }
 
 /* ---- the rest of what the host says ---- */
@@ -149,7 +179,9 @@ on_signal(const struct frame *f)
 	if (!x || x->exited || f->length != 4)
 		return;
 	sig = frame_get32(f->payload);
-	if (sig > 0 && sig <= 64)
+	if (x->socket)
+		connect_reset(x);
+	else if (sig > 0 && sig <= 64)
 		(void)kill(-x->pid, (int)sig);
 }
 
@@ -179,7 +211,7 @@ kill_execs(int sig)
 {
 	size_t i;
 
-	for (i = 0; i < EXECS; i++)
+	for (i = 0; i < nslots; i++)
 		if (execs[i].pid && !execs[i].exited)
 			(void)kill(-execs[i].pid, sig);
 }
@@ -202,6 +234,9 @@ dispatch(struct agent *a, const struct frame *f)
 	switch (f->type) {
 	case CHANNEL_EXEC:
 		on_exec(a, f);
+		break;
+	case CHANNEL_CONNECT:
+		on_connect(a, f);
 		break;
 	case CHANNEL_STDIN:
 	case CHANNEL_STDIN_EOF:
@@ -248,7 +283,7 @@ reap(void)
 	size_t i;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (i = 0; i < EXECS; i++)
+		for (i = 0; i < nslots; i++)
 			if (execs[i].pid == pid && !execs[i].exited)
 				ended(&execs[i], status);
 }
@@ -266,11 +301,13 @@ watch(const struct exec *x, struct pollfd *fds)
 
 	/* A pipe without a reader says POLLERR even when not asked. */
 	fds[0].fd = !x->exited && (pending || !x->tty) ? x->in : -1;
-	fds[0].events = pending ? POLLOUT : 0;
+	fds[0].events = pending || x->connecting ? POLLOUT : 0;
 	for (k = 0; k < 2; k++) {
 		const struct stream_out *o = &x->out[k];
 
-		fds[k + 1].fd = o->window && !o->drained ? o->fd : -1;
+		fds[k + 1].fd = o->window && !o->drained && !x->connecting ?
+			o->fd :
+			-1;
 		fds[k + 1].events = POLLIN;
 	}
 }
@@ -285,13 +322,17 @@ collect(const struct agent *a, int sigfd, struct pollfd *fds, nfds_t *ret_n)
 	fds[FD_CHANNEL] = (struct pollfd){ .fd = a->fd, .events = POLLIN };
 	fds[FD_SIGNAL] = (struct pollfd){ .fd = sigfd, .events = POLLIN };
 	*ret_n = FD_EXECS;
-	for (i = 0; i < EXECS; i++) {
-		if (!execs[i].pid)
+	while (nslots && !execs[nslots - 1].stream)
+		nslots--;
+	for (i = 0; i < nslots; i++) {
+		if (!live(&execs[i]))
 			continue;
 		watch(&execs[i], fds + *ret_n);
 		*ret_n += 3;
 		if (execs[i].exited)
 			timeout = 20; /* a terminal that settles */
+		if (connect_over(&execs[i]))
+			timeout = 0;
 	}
 	return timeout;
 }
@@ -299,6 +340,11 @@ collect(const struct agent *a, int sigfd, struct pollfd *fds, nfds_t *ret_n)
 static void
 serve(struct agent *a, struct exec *x, const struct pollfd *p)
 {
+	if (x->connecting) {
+		if (p[0].revents)
+			connect_done(a, x);
+		return;
+	}
 	if (p[0].fd >= 0 && p[0].revents && !x->exited) {
 		if (x->start < x->end)
 			stdin_feed(a, x);
@@ -309,7 +355,7 @@ serve(struct agent *a, struct exec *x, const struct pollfd *p)
 		out_send(a, x, 0);
 	if (p[2].fd >= 0 && p[2].revents)
 		out_send(a, x, 1);
-	if (x->exited && out_finish(a, x)) {
+	if (connect_over(x) || (x->exited && out_finish(a, x))) {
 		agent_send_exit(a, x->stream, x->exit_kind, x->exit_value);
 		exec_close(x);
 	}
@@ -351,12 +397,12 @@ frames(struct agent *a)
 void
 agent_loop(struct agent *a)
 {
-	static struct pollfd fds[FD_EXECS + 3 * EXECS];
+	static struct pollfd fds[FD_EXECS + 3 * SLOTS];
 	int sigfd = open_signals();
 	size_t i;
 	bool end;
 
-	for (i = 0; i < EXECS; i++)
+	for (i = 0; i < SLOTS; i++)
 		execs[i] = EXEC_INIT;
 	end = frames(a); /* what came together with CONFIG */
 	(void)fcntl(a->fd, F_SETFL, fcntl(a->fd, F_GETFL) | O_NONBLOCK);
@@ -372,7 +418,7 @@ agent_loop(struct agent *a)
 		}
 		/* First, while the slots are those that were polled. */
 		for (i = 0; k < n; i++)
-			if (execs[i].pid) {
+			if (live(&execs[i])) {
 				serve(a, &execs[i], fds + k);
 				k += 3;
 			}

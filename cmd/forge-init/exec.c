@@ -302,7 +302,7 @@ exec_close(struct exec *x)
 {
 	int i;
 
-	if (x->in >= 0)
+	if (x->in >= 0 && !x->socket)
 		(void)close(x->in);
 	for (i = 0; i < 2; i++)
 		if (x->out[i].fd >= 0)

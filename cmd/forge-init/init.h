@@ -15,6 +15,7 @@
  *		port.c	frames through the channel
  *		agent.c	the loop: messages from the host, output to it
  *		exec.c	start a command for the host
+ *		connect.c	connect to a port for the host
  *		stdio.c	what goes to a command and comes from it
  *		user.c	/etc/passwd and /etc/group
  *		halt.c	the end
@@ -134,6 +135,10 @@ struct exec {
 	int in; /* -1: closed */
 	bool in_eof; /* close it when everything is written */
 	bool tty;
+	bool socket; /* a connection: in is out[0].fd, which owns it */
+	bool connecting;
+	bool second; /* 127.0.0.1 did not answer: it is ::1 now */
+	uint16_t port;
 	unsigned char *pending; /* PENDING_MAX bytes, for stdin */
 	size_t start, end;
 	uint32_t taken; /* of stdin, not yet given back as credit */
@@ -154,6 +159,17 @@ int exec_start(struct exec *x);
 void exec_resize(struct exec *x, unsigned rows, unsigned cols);
 /* Free everything; the slot is free. */
 void exec_close(struct exec *x);
+
+/* ---- connect.c ---- */
+
+/* Connect to x->port; an errno for EXIT when it cannot even be tried. */
+int connect_start(struct exec *x);
+/* x->connecting, and poll says something: STARTED, or the end. */
+void connect_done(struct agent *a, struct exec *x);
+/* Nothing will be sent in either direction any more. */
+bool connect_over(const struct exec *x);
+/* The host gives it up: the peer sees a reset. */
+void connect_reset(struct exec *x);
 
 /* ---- stdio.c ---- */
 

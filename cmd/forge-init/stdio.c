@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* What a terminal can hold back after the last byte was written to it. */
@@ -27,7 +28,9 @@ send_credit(struct agent *a, struct exec *x)
 static void
 close_stdin(struct exec *x)
 {
-	if (x->in >= 0)
+	if (x->in >= 0 && x->socket)
+		(void)shutdown(x->in, SHUT_WR);
+	else if (x->in >= 0)
 		(void)close(x->in);
 	x->in = -1;
 	x->start = x->end = 0;
@@ -47,11 +50,15 @@ stdin_feed(struct agent *a, struct exec *x)
 {
 	ssize_t n;
 
+	if (x->connecting)
+		return;
 	if (x->start < x->end) {
 		n = write(x->in, x->pending + x->start, x->end - x->start);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n < 0) {
+			if (x->socket) /* what was read is lost */
+				x->exit_value = ECONNRESET;
 			stdin_gone(a, x);
 			return;
 		}
@@ -151,6 +158,11 @@ out_send(struct agent *a, struct exec *x, int which)
 		o->drained = x->exited && !o->left;
 		(void)agent_send(a, which ? CHANNEL_STDERR : CHANNEL_STDOUT,
 			x->stream, chunk, (size_t)n);
+	} else if (x->socket && (n == 0 || errno != EAGAIN)) {
+		if (n)
+			x->exit_value = (uint32_t)errno;
+		o->drained = true;
+		(void)agent_send(a, CHANNEL_STDOUT_EOF, x->stream, NULL, 0);
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		out_end(o); /* EIO is a terminal's way to say the end */
 	} else if (x->exited && errno == EAGAIN && settled(x)) {

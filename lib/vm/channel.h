@@ -17,7 +17,15 @@
  *	host -> guest	STDIN, STDIN_EOF, WINSIZE, SIGNAL
  *	guest -> host	STDOUT, STDERR, STDIN_CLOSED, then EXIT as the last
  *	both		CREDIT
- * Parts of several streams may be mixed.  STDIN may follow EXEC at once.  EXIT
+ * Connection to a port in the guest (a stream as well):
+ *	host -> guest	CONNECT
+ *	guest -> host	STARTED, or EXIT at once when nobody listens there
+ *	host -> guest	STDIN, STDIN_EOF (we send no more), SIGNAL (any: reset)
+ *	guest -> host	STDOUT, STDOUT_EOF (it sends no more), STDIN_CLOSED,
+ *			then EXIT, 0 or the errno that broke it, as the last
+ *	both		CREDIT
+ * Parts of several streams may be mixed.  STDIN may follow EXEC or CONNECT
+ * at once.  EXIT
  * waits for nobody who still holds the command's output open.
  * Flow control: the sender of STDIN, STDOUT or STDERR may have at most
  * CHANNEL_WINDOW bytes, per stream and per kind, that the receiver has not
@@ -85,6 +93,8 @@ enum channel_type {
 	CHANNEL_SHUTDOWN = 18, /* u32 ms of grace between TERM and KILL */
 	CHANNEL_PING = 19, /* up to 64 bytes, echoed by PONG */
 	CHANNEL_PONG = 20,
+	CHANNEL_CONNECT = 21, /* u16 port: TCP to 127.0.0.1, else to ::1 */
+	CHANNEL_STDOUT_EOF = 22, /* empty: no more STDOUT of a connection */
 };
 
 enum channel_exit {

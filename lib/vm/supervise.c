@@ -216,6 +216,7 @@ from_guest(struct supervisor *s, const struct frame *f)
 	case CHANNEL_STDERR:
 	case CHANNEL_CREDIT:
 	case CHANNEL_EXIT:
+	case CHANNEL_STDOUT_EOF:
 		clients_deliver(s, f);
 		break;
 	default:

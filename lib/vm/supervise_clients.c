@@ -205,7 +205,8 @@ from_client(struct supervisor *s, int i, const struct frame *f)
 						    10000);
 		return;
 	}
-	if (f->type == CHANNEL_EXEC && f->stream) {
+	if (f->stream &&
+		(f->type == CHANNEL_EXEC || f->type == CHANNEL_CONNECT)) {
 		if (!l)
 			l = new_link(s, i, f->stream);
 		if (!l)
@@ -217,6 +218,7 @@ from_client(struct supervisor *s, int i, const struct frame *f)
 		on_credit(l, f);
 	switch (f->type) {
 	case CHANNEL_EXEC:
+	case CHANNEL_CONNECT:
 	case CHANNEL_STDIN:
 	case CHANNEL_STDIN_EOF:
 	case CHANNEL_CREDIT:
@@ -294,7 +296,8 @@ to_client(struct supervisor *s, const struct link *l, const struct frame *f)
 
 	if (!output && f->length > SMALL_MAX)
 		return;
-	if (!output && conn_full(&s->clients[l->client].conn)) {
+	if (s->clients[l->client].conn.out.len > CLIENT_BACKLOG ||
+		(!output && conn_full(&s->clients[l->client].conn))) {
 		drop_client(s, l->client);
 		return;
 	}

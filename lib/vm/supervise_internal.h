@@ -12,7 +12,9 @@
 #include "lib/vm/supervise.h"
 
 #define CLIENTS 64
-#define LINKS 64
+#define LINKS 512
+/* of output that a client does not read; then it is let go */
+#define CLIENT_BACKLOG (16u << 20)
 
 /* Somebody on the control socket; the first is our own command, if any. */
 struct client {
@@ -20,7 +22,7 @@ struct client {
 	struct conn conn;
 };
 
-/* A command in the guest: whose it is, and what the guest may still send. */
+/* A command or connection in the guest: whose it is, and what the guest may still send. */
 struct link {
 	uint16_t guest; /* stream towards the guest; 0: free */
 	int client; /* index, -1 when it went away */

@@ -17,8 +17,8 @@
 #include "lib/base/clock.h"
 
 enum { PEOPLE = 3, REPEATS = 64 };
-/* One frame beyond full, and the windows of all commands. */
-#define CLIENT_MAX ((1u << 20) + LINKS * 2 * CHANNEL_WINDOW + FRAME_MAX)
+/* One frame beyond it. */
+#define CLIENT_MAX (CLIENT_BACKLOG + FRAME_MAX)
 /* Clients are not heard while it is full: one turn of each beyond that. */
 #define CHANNEL_MAX ((1u << 20) + 8 * (size_t)FRAME_MAX)
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -523,6 +524,78 @@ terminal(void)
 	ok(j.nout == 128894 && j.value == 4, "the rest of a long output");
 }
 
+/* ---- connections ---- */
+
+static uint16_t
+listen_port(int *ret_fd)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(a);
+
+	*ret_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(*ret_fd, (struct sockaddr *)&a, n) || listen(*ret_fd, 1) ||
+		getsockname(*ret_fd, (struct sockaddr *)&a, &n))
+		exit(1);
+	return ntohs(a.sin_port);
+}
+
+static struct job
+connect_to(uint16_t stream, uint16_t port)
+{
+	struct job j = { .stream = stream };
+	unsigned char p[2];
+
+	frame_put16(p, port);
+	send_frame(CHANNEL_CONNECT, 0, stream, p, sizeof(p));
+	return j;
+}
+
+static void
+connections(void)
+{
+	struct linger now = { .l_onoff = 1 };
+	int listener, fd;
+	uint16_t port = listen_port(&listener);
+	struct job j = connect_to(1, port);
+	char text[16] = "";
+
+	send_frame(CHANNEL_STDIN, 0, 1, "ping", 4);
+	send_frame(CHANNEL_STDIN_EOF, 0, 1, NULL, 0);
+	fd = accept(listener, NULL, NULL);
+	ok(read(fd, text, 4) == 4 && !strcmp(text, "ping"), "a connection");
+	is_int(read(fd, text, 1), 0, "half-closed by the host");
+	ok(write(fd, "pong", 4) == 4, "still answers");
+	(void)close(fd);
+	finish(&j);
+	is_str(j.out, "pong", "and the answer comes");
+	ok(j.started && !j.late && j.kind == CHANNEL_EXITED && !j.value,
+		"then the end");
+
+	j = connect_to(1, port);
+	fd = accept(listener, NULL, NULL);
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	(void)close(fd);
+	finish(&j);
+	is_int(j.value, ECONNRESET, "a reset is told");
+
+	j = connect_to(1, port);
+	fd = accept(listener, NULL, NULL);
+	send_u32(CHANNEL_SIGNAL, 1, SIGKILL);
+	finish(&j);
+	ok(read(fd, text, 1) < 0 && errno == ECONNRESET, "and passed on");
+	(void)close(fd);
+
+	(void)close(listener);
+	j = connect_to(1, port);
+	finish(&j);
+	is_int(j.kind, CHANNEL_EXEC_FAILED, "nobody listens");
+	is_int(j.value, ECONNREFUSED, "is told as such");
+	send_frame(CHANNEL_CONNECT, 0, 0, "\1\1", 2);
+	send_frame(CHANNEL_CONNECT, 0, 2, "\1", 1);
+	is_int(run("atrue\0").value, 0, "and the agent goes on");
+}
+
 static void
 many(void)
 {
@@ -702,6 +775,7 @@ main(void)
 	signals();
 	grandchildren();
 	terminal();
+	connections();
 	many();
 	parts();
 	flood();
