@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <curl/curl.h>
 
 #include "lib/base/mem.h"
@@ -54,6 +55,7 @@ http_answer_release(struct http_answer *a)
 	buf_release(&a->body);
 	free(a->etag);
 	free(a->link);
+	free(a->resource);
 	*a = HTTP_ANSWER_INIT;
 }
 
@@ -164,6 +166,16 @@ take_text(const char *p, size_t n, const char *name, char **ret)
 	*ret = value;
 }
 
+static void
+take_date(const char *p, size_t n, int64_t *ret)
+{
+	CLEANUP_FREE char *value = value_of(p, n, "date");
+	time_t t = value ? curl_getdate(value, NULL) : -1;
+
+	if (t > 0)
+		*ret = t;
+}
+
 static size_t
 take_header(char *p, size_t size, size_t n, void *arg)
 {
@@ -179,10 +191,13 @@ take_header(char *p, size_t size, size_t n, void *arg)
 	/* A status line begins anew: what came was of an interim answer. */
 	if (n > 5 && !strncmp(p, "HTTP/", 5))
 		http_answer_release(a);
+	take_number(p, n, "x-ratelimit-limit", &a->limit);
 	take_number(p, n, "x-ratelimit-remaining", &a->remaining);
 	take_number(p, n, "x-ratelimit-reset", &a->reset);
 	take_text(p, n, "etag", &a->etag);
 	take_text(p, n, "link", &a->link);
+	take_text(p, n, "x-ratelimit-resource", &a->resource);
+	take_date(p, n, &a->date);
 	return n;
 }
 
@@ -236,7 +251,6 @@ set_rules(struct http *http, bool plain)
 		!curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR,
 			plain ? "http" : "https") &&
 		!curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS) &&
-		!curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, TOTAL_MS) &&
 		!curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L) &&
 		!curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L) &&
 		!curl_easy_setopt(c, CURLOPT_SSLVERSION,
@@ -256,6 +270,9 @@ set_request(struct http *http, const struct http_request *q,
 	CURL *c = http->curl;
 
 	if (curl_easy_setopt(c, CURLOPT_URL, q->url) ||
+		curl_easy_setopt(c, CURLOPT_TIMEOUT_MS,
+			q->timeout_ms ? q->timeout_ms : TOTAL_MS) ||
+		curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, (long)q->once) ||
 		curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method) ||
 		curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers))
 		return false;
@@ -319,7 +336,7 @@ http_call(struct http *http, const struct http_request *q,
 	CLEANUP(cleanup_slist) struct curl_slist *headers = NULL;
 	struct call call = { .answer = ret, .max = q->max };
 	curl_off_t after = 0;
-	long status = 0;
+	long status = 0, bytes = 0;
 	CURLcode code;
 	bool plain;
 
@@ -332,6 +349,8 @@ http_call(struct http *http, const struct http_request *q,
 		!set_call(http, &call))
 		return err_set(err, ERR_SYS, "libcurl is too old");
 	code = curl_easy_perform(http->curl);
+	ret->sent = curl_easy_getinfo(http->curl, CURLINFO_REQUEST_SIZE,
+		&bytes) || bytes > 0;
 	if (code)
 		return failed(http, q, code, &call, err);
 	if (!curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status))

@@ -18,6 +18,7 @@
 #ifndef FORGE_NET_HTTP_H
 #define FORGE_NET_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "lib/base/argv.h"
@@ -38,6 +39,13 @@ struct http_request {
 	const struct argv *headers; /* "Name: value"; NULL: none */
 	const struct buf *body; /* NULL: none */
 	size_t max; /* bytes of the answer's body */
+	long timeout_ms; /* for all of it; 0: 30 s */
+	/*
+	 * On a connection of its own.  libcurl repeats a call by itself when a
+	 * kept connection turns out to be dead, although the server may have
+	 * acted on it: for what must not happen twice.
+	 */
+	bool once;
 };
 
 struct http_answer {
@@ -45,11 +53,15 @@ struct http_answer {
 	struct buf body;
 	char *etag, *link; /* NULL: not there */
 	int64_t retry_after; /* seconds; 0: not there */
-	int64_t remaining, reset; /* x-ratelimit-; -1: not there */
+	int64_t limit, remaining, reset; /* x-ratelimit-; -1: not there */
+	char *resource; /* x-ratelimit-resource */
+	int64_t date; /* the server's clock, s since 1970; 0: not there */
+	bool sent; /* also without an answer: the server may have acted */
 };
 
 #define HTTP_ANSWER_INIT \
-	((struct http_answer){ .body = BUF_INIT, .remaining = -1, .reset = -1 })
+	((struct http_answer){ .body = BUF_INIT, .limit = -1, \
+		.remaining = -1, .reset = -1 })
 #define CLEANUP_ANSWER __attribute__((cleanup(http_answer_release)))
 void http_answer_release(struct http_answer *a);
 

@@ -94,6 +94,52 @@ read_who(struct config *c, struct github *gh, struct err *err)
 	return 0;
 }
 
+/* GitHub's own rules of pace; GHES has none, and others have none known. */
+static bool
+has_pace(const char *api)
+{
+	const char *host = strstr(api, "://");
+	size_t n;
+
+	host = host ? host + 3 : api;
+	n = strcspn(host, ":/");
+	return (n == strlen("api.github.com") &&
+			!strncmp(host, "api.github.com", n)) ||
+		(n > strlen(".ghe.com") &&
+			!strncmp(host + n - strlen(".ghe.com"), ".ghe.com",
+				strlen(".ghe.com")));
+}
+
+void
+github_set_patience(struct github *gh, int64_t ms)
+{
+	gh->patience = ms;
+}
+
+void
+github_set_background(struct github *gh)
+{
+	gh->background = true;
+}
+
+void
+github_set_cancel(struct github *gh, int fd)
+{
+	gh->cancel = fd;
+}
+
+const char *
+github_name(const struct github *gh)
+{
+	return gh->name;
+}
+
+const char *
+github_api(const struct github *gh)
+{
+	return gh->api;
+}
+
 int
 github_open(struct state *st, const char *name, struct github **ret,
 	struct err *err)
@@ -102,8 +148,12 @@ github_open(struct state *st, const char *name, struct github **ret,
 	struct config *c;
 
 	gh->st = st;
+	gh->patience = GITHUB_PATIENCE;
+	gh->cancel = -1;
 	if (state_config(st, &c, err) || choose(c, name, &gh->name, err) ||
 		read_api(c, gh, err) || read_who(c, gh, err) ||
+		config_bool(c, "github", gh->name, "pace",
+			has_pace(gh->api), &gh->pace, err) ||
 		http_open(config_str(c, "github", gh->name, "ca-file", NULL),
 			&gh->http, err))
 		return -1;
@@ -148,42 +198,19 @@ account_of(const char *scope, char **ret, struct err *err)
 	return 0;
 }
 
-/* call with the token for account, and once more when it is no longer good. */
-static int
-call_for(struct github *gh, const char *account, struct github_call *call,
-	struct json **ret, struct err *err)
-{
-	int status, rc;
-
-	if (github_auth(gh, account, err))
-		return -1;
-	call->bearer = gh->token;
-	rc = github_call(gh, call, ret, &status, err);
-	if (rc && status == 401 && github_auth_renew(gh)) {
-		if (github_auth(gh, account, err))
-			return -1;
-		call->bearer = gh->token;
-		rc = github_call(gh, call, ret, &status, err);
-	}
-	if (rc && status == 401)
-		return err_wrap(err, "%s of github '%s' is not accepted",
-			gh->token_file ? "token-file" : "the App's token",
-			gh->name);
-	return rc;
-}
-
 /* A call that is answered with JSON. */
 static int
 call_scope(struct github *gh, const char *scope, struct github_call *call,
 	const char *rest, struct json **ret, struct err *err)
 {
 	CLEANUP_FREE char *account = NULL, *path = NULL;
+	CLEANUP_EXTRA struct github_extra extra = GITHUB_EXTRA_INIT;
 
 	if (account_of(scope, &account, err))
 		return -1;
 	path = xasprintf("/%s%s", account, rest);
 	call->path = path;
-	if (call_for(gh, account, call, ret, err))
+	if (github_call_for(gh, account, call, ret, &extra, err))
 		return -1;
 	if (!*ret && strcmp(call->method, "DELETE") != 0)
 		return err_set(err, ERR_INVALID, "the answer of %s '%s' "
@@ -195,7 +222,8 @@ static int
 get_scope(struct github *gh, const char *scope, const char *rest,
 	struct json **ret, struct err *err)
 {
-	struct github_call call = { .method = "GET", .retry = GITHUB_RETRY };
+	struct github_call call = { .method = "GET", .retry = GITHUB_RETRY,
+		.rate = RATE_READ };
 
 	return call_scope(gh, scope, &call, rest, ret, err);
 }
@@ -206,7 +234,7 @@ github_jit(struct github *gh, const char *scope, const char *name,
 	char **ret_jit, struct err *err)
 {
 	struct github_call call = { .method = "POST",
-		.retry = GITHUB_RETRY_503 };
+		.retry = GITHUB_RETRY_503, .rate = RATE_MINT };
 	CLEANUP_JSON struct json *body = json_object(), *j = NULL;
 
 	json_put_str(body, "name", name);
@@ -252,7 +280,7 @@ github_runner_remove(struct github *gh, const char *scope, int64_t id,
 	struct err *err)
 {
 	struct github_call call = { .method = "DELETE",
-		.retry = GITHUB_RETRY };
+		.retry = GITHUB_RETRY, .rate = RATE_WRITE };
 	CLEANUP_FREE char *rest = xasprintf("/actions/runners/%lld",
 		(long long)id);
 	CLEANUP_JSON struct json *j = NULL;
@@ -319,9 +347,10 @@ github_rate(struct github *gh, struct json **ret, struct err *err)
 {
 	struct github_call call = { .method = "GET", .path = "/rate_limit",
 		.retry = GITHUB_RETRY };
+	CLEANUP_EXTRA struct github_extra extra = GITHUB_EXTRA_INIT;
 	CLEANUP_JSON struct json *j = NULL;
 
-	if (call_for(gh, NULL, &call, &j, err))
+	if (github_call_for(gh, NULL, &call, &j, &extra, err))
 		return -1;
 	if (!j)
 		return err_set(err, ERR_INVALID, "the answer of %s '%s' "

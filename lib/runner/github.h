@@ -8,9 +8,14 @@
  *
  * Every call can fail with ERR_NET (unreachable, 5xx after the retries),
  * ERR_AUTH (401, 403 that is no rate limit), ERR_LIMIT (rate limited: the
- * message says until when, err->sys is 0), ERR_NOTFOUND (404), ERR_EXISTS
- * (409), ERR_BUSY (422 of a DELETE: the runner runs a job), ERR_INVALID
- * (any other refusal, or an answer that is not what it should be).
+ * message says until when), ERR_NOTFOUND (404), ERR_EXISTS (409), ERR_BUSY
+ * (422 of a DELETE: the runner runs a job), ERR_INVALID (any other refusal,
+ * or an answer that is not what it should be), ERR_CANCELED.
+ *
+ * All processes of a state share what is known of the limits; see rate.h. A
+ * call waits for its turn, and after a refusal for the end of that, for
+ * GITHUB_PATIENCE ms at most.  Repeated, with growing pauses, is only what
+ * cannot have been carried out or does no harm a second time.
  *
  * A scope is "repo:OWNER/NAME", "org:NAME" or "enterprise:NAME".
  *
@@ -36,6 +41,17 @@ int github_open(struct state *st, const char *name, struct github **ret,
 void github_close(struct github *gh);
 void cleanup_github(struct github **gh);
 #define CLEANUP_GITHUB __attribute__((cleanup(cleanup_github)))
+
+enum { GITHUB_PATIENCE = 90000 };
+/* How long calls wait for their turn, ms; 0: not at all. */
+void github_set_patience(struct github *gh, int64_t ms);
+/* Leave a part of the budget to others: for sweeps. */
+void github_set_background(struct github *gh);
+/* Waiting ends with ERR_CANCELED when fd, which is borrowed, becomes
+ * readable: a signalfd. */
+void github_set_cancel(struct github *gh, int fd);
+const char *github_name(const struct github *gh); /* of the section */
+const char *github_api(const struct github *gh);
 
 /* ERR_USAGE unless s is one of the three forms with sound names. */
 int scope_check(const char *s, struct err *err)

@@ -57,33 +57,71 @@ read_token_file(struct github *gh, struct err *err)
 	return 0;
 }
 
-/* A call as the App itself. */
+#define SKEW_MIN (30 * 1000) /* less is no reason to be refused */
+
+static int
+call_jwt(struct github *gh, struct github_call *call, struct json **ret,
+	struct github_extra *extra, struct err *err)
+{
+	CLEANUP_SECRET char *jwt = NULL;
+
+	if (jwt_app(gh->key_file, gh->app_id, github_now(gh), &jwt, err))
+		return err_wrap(err, "key-file of github '%s'", gh->name);
+	call->bearer = jwt;
+	return github_call(gh, call, ret, extra, err);
+}
+
+static int
+not_the_app(const struct github *gh, struct err *err)
+{
+	if (llabs(gh->skew) < SKEW_MIN)
+		return err_wrap(err, "app-id and key-file of github '%s' do "
+			"not fit", gh->name);
+	return err_wrap(err, "app-id and key-file of github '%s' do not fit "
+		"(this host's clock is %lld s %s GitHub's)", gh->name,
+		llabs(gh->skew) / 1000, gh->skew > 0 ? "behind" : "ahead of");
+}
+
+/* A JWT is refused when our clock is wrong: the answer has the right time. */
+int
+github_call_app(struct github *gh, struct github_call *call,
+	struct json **ret, struct github_extra *extra, struct err *err)
+{
+	int64_t skew = gh->skew;
+	int rc;
+
+	extra->status = 0;
+	if (!gh->app_id)
+		return err_set(err, ERR_USAGE,
+			"github '%s' has no app-id and key-file", gh->name);
+	rc = call_jwt(gh, call, ret, extra, err);
+	if (rc && extra->status == 401 && llabs(gh->skew - skew) >= SKEW_MIN) {
+		*err = ERR_INIT;
+		rc = call_jwt(gh, call, ret, extra, err);
+	}
+	return rc && extra->status == 401 ? not_the_app(gh, err) : rc;
+}
+
 static int
 call_app(struct github *gh, const char *method, const char *path,
 	struct json **ret, int *ret_status, struct err *err)
 {
+	CLEANUP_EXTRA struct github_extra extra = GITHUB_EXTRA_INIT;
 	CLEANUP_JSON struct json *body = NULL;
-	CLEANUP_SECRET char *jwt = NULL;
-	struct github_call call = { .method = method, .path = path };
+	struct github_call call = { .method = method, .path = path,
+		.rate = RATE_READ };
+	int rc;
 
-	*ret_status = 0;
-	if (jwt_app(gh->key_file, gh->app_id, clock_wall(), &jwt, err))
-		return err_wrap(err, "key-file of github '%s'", gh->name);
-	call.bearer = jwt;
-	if (!strcmp(method, "POST")) {
-		body = json_object();
-		call.body = body;
-	}
-	if (!github_call(gh, &call, ret, ret_status, err)) {
-		if (*ret)
-			return 0;
+	/* A token too many does no harm, and minting one is no write that
+	 * must be paced. */
+	if (!strcmp(method, "POST"))
+		call.body = body = json_object();
+	rc = github_call_app(gh, &call, ret, &extra, err);
+	*ret_status = extra.status;
+	if (!rc && !*ret)
 		return err_set(err, ERR_INVALID, "the answer of %s '%s' "
 			"is empty", method, path);
-	}
-	if (*ret_status == 401)
-		return err_wrap(err, "app-id and key-file of github '%s' do "
-			"not fit, or the clock is wrong", gh->name);
-	return -1;
+	return rc;
 }
 
 /* The App is there but not at this account: no reason to say "gone". */
@@ -211,7 +249,8 @@ mint_token(struct github *gh, struct err *err)
 		return status == 404 ? not_installed(gh, id, err) : -1;
 	if (answer_token(j, &token, &expires, err))
 		return -1;
-	keep_token(gh, token, expires - MARGIN);
+	/* By GitHub's clock; what is kept is by ours. */
+	keep_token(gh, token, expires - MARGIN - gh->skew);
 	if (gh->token_until <= clock_wall())
 		return 0; /* good for this call, and then no more */
 	return secret_put(gh->st, name, token, strlen(token),
@@ -248,4 +287,29 @@ github_auth_renew(struct github *gh)
 	/* One that stays is refused once more, and is an error then. */
 	(void)!secret_remove(gh->st, name, &unused);
 	return true;
+}
+
+int
+github_call_for(struct github *gh, const char *account,
+	struct github_call *call, struct json **ret,
+	struct github_extra *extra, struct err *err)
+{
+	int rc;
+
+	if (github_auth(gh, account, err))
+		return -1;
+	call->bearer = gh->token;
+	rc = github_call(gh, call, ret, extra, err);
+	if (rc && extra->status == 401 && github_auth_renew(gh)) {
+		*err = ERR_INIT;
+		if (github_auth(gh, account, err))
+			return -1;
+		call->bearer = gh->token;
+		rc = github_call(gh, call, ret, extra, err);
+	}
+	if (rc && extra->status == 401)
+		return err_wrap(err, "%s of github '%s' is not accepted",
+			gh->token_file ? "token-file" : "the App's token",
+			gh->name);
+	return rc;
 }

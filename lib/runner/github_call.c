@@ -1,18 +1,28 @@
 #include "lib/runner/github_internal.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fs.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/base/banned.h"
 
-#define LIMIT_SECONDS 60 /* when GitHub does not say how long */
-#define LIMIT_MAX (24 * 3600)
+enum { NOT_MODIFIED = 304 };
 
 static const int64_t backoff_ms[] = { 500, 1000, 2000 };
+
+void
+github_extra_release(struct github_extra *e)
+{
+	free(e->etag);
+	free(e->link);
+	*e = GITHUB_EXTRA_INIT;
+}
 
 static void
 cleanup_secrets(struct argv *a)
@@ -24,14 +34,57 @@ cleanup_secrets(struct argv *a)
 	argv_release(a);
 }
 
-static void
-wait_ms(int64_t ms)
+int64_t
+github_now(const struct github *gh)
 {
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-
-	while (nanosleep(&t, &t))
-		;
+	return clock_wall() + gh->skew;
 }
+
+/* ---- waiting ---- */
+
+int
+github_wait(const struct github *gh, int64_t ms, struct err *err)
+{
+	int64_t end = clock_mono() + ms;
+	struct pollfd p = { .fd = gh->cancel, .events = POLLIN };
+	int n;
+
+	while ((n = clock_left(end)) > 0) {
+		n = poll(&p, 1, n);
+		if (n > 0)
+			return err_set(err, ERR_CANCELED,
+				"stopped while waiting for '%s'", gh->api);
+		if (n < 0 && errno != EINTR)
+			return err_sys(err, "poll");
+	}
+	return 0;
+}
+
+/* A quarter more or less: many that failed at once must not come back so. */
+static int64_t
+with_jitter(int64_t ms)
+{
+	unsigned char r;
+
+	random_bytes(&r, 1);
+	return ms * 3 / 4 + ms * r / 512;
+}
+
+static int
+wait_turn(struct github *gh, const struct github_call *call, int64_t patience,
+	struct err *err)
+{
+	struct rate_ask ask = { .kind = call->rate,
+		.background = gh->background, .unpaced = !gh->pace,
+		.patience = patience };
+	int64_t wait;
+
+	if (rate_turn(gh->st, gh->name, &ask, &wait, err))
+		return -1;
+	return wait ? github_wait(gh, wait, err) : 0;
+}
+
+/* ---- one request ---- */
 
 static void
 add_headers(const struct github_call *call, struct argv *out)
@@ -41,20 +94,34 @@ add_headers(const struct github_call *call, struct argv *out)
 	argv_pushf(out, "Authorization: Bearer %s", call->bearer);
 	if (call->body)
 		argv_push(out, "Content-Type: application/json");
+	if (call->etag)
+		argv_pushf(out, "If-None-Match: %s", call->etag);
 }
 
-/* Until when, in ms since 1970. */
-static int64_t
-limited_until(const struct http_answer *a)
+static int
+request(struct github *gh, const struct github_call *call,
+	struct http_answer *ret, struct err *err)
 {
-	int64_t now = clock_wall() / 1000, wait = LIMIT_SECONDS;
+	CLEANUP_FREE char *url = xasprintf("%s%s", gh->api, call->path);
+	CLEANUP(cleanup_secrets) struct argv headers = ARGV_INIT;
+	CLEANUP_BUF struct buf body = BUF_INIT;
+	struct http_request q = { .method = call->method, .url = url,
+		.headers = &headers, .max = GITHUB_ANSWER_MAX,
+		.once = call->retry != GITHUB_RETRY };
+	int rc;
 
-	if (a->retry_after > 0)
-		wait = a->retry_after;
-	else if (a->remaining <= 0 && a->reset > now)
-		wait = a->reset - now;
-	return (now + (wait < LIMIT_MAX ? wait : LIMIT_MAX)) * 1000;
+	add_headers(call, &headers);
+	if (call->body) {
+		json_write(call->body, &body);
+		q.body = &body;
+	}
+	rc = http_call(gh->http, &q, ret, err);
+	if (!rc && ret->date)
+		gh->skew = ret->date * 1000 - clock_wall();
+	return rc;
 }
+
+/* ---- what the answer means ---- */
 
 /* GitHub says 403 for both of "not allowed" and "not now". */
 static bool
@@ -65,15 +132,30 @@ is_limit(const struct http_answer *a, const char *message)
 			strcasestr(message, "rate limit")));
 }
 
+/* Its reset is by GitHub's clock. */
 static int
-refused_limit(struct github *gh, const struct http_answer *a,
-	const char *message, struct err *err)
+tell_rate(struct github *gh, const struct http_answer *a, bool limited,
+	const char *message, int64_t *ret_until, struct err *err)
 {
-	char until[32];
+	struct rate_answer r = { .refused = limited, .why = message,
+		.retry_after = a->retry_after,
+		.registration = a->resource &&
+			!strcmp(a->resource, "actions_runner_registration"),
+		.budget = { a->limit, a->remaining, a->reset < 0 ? -1 :
+			a->reset * 1000 - gh->skew } };
 
-	return err_set(err, ERR_LIMIT, "'%s' takes no more calls until %s: %s",
-		gh->api, clock_format(limited_until(a), until, sizeof(until)),
-		message);
+	return rate_heard(gh->st, gh->name, &r, ret_until, err);
+}
+
+static int
+refused_limit(const struct github *gh, int64_t until, const char *message,
+	struct err *err)
+{
+	char text[32];
+
+	return err_set(err, ERR_LIMIT,
+		"github '%s' takes no more calls until %s: %s", gh->name,
+		clock_format(until, text, sizeof(text)), message);
 }
 
 static enum err_code
@@ -91,16 +173,12 @@ code_of(const struct github_call *call, int status)
 }
 
 static int
-refused(struct github *gh, const struct github_call *call,
-	const struct http_answer *a, struct err *err)
+refused(struct github *gh, const struct github_call *call, int status,
+	const char *message, struct err *err)
 {
-	CLEANUP_FREE char *message = answer_message(&a->body);
-
-	if (is_limit(a, message))
-		return refused_limit(gh, a, message, err);
-	return err_set(err, code_of(call, a->status),
+	return err_set(err, code_of(call, status),
 		"%s '%s%s' failed: %d: %s", call->method, gh->api, call->path,
-		a->status, message);
+		status, message);
 }
 
 /* Without the parser's words: they quote the answer, maybe with a secret. */
@@ -119,46 +197,78 @@ accepted(const struct github_call *call, const struct http_answer *a,
 	return 0;
 }
 
-/* rc: of http_call() */
+/* rc: of request(). */
 static bool
-again(const struct github_call *call, int rc, int status,
+again(const struct github_call *call, int rc, const struct http_answer *a,
 	const struct err *err)
 {
 	if (rc)
-		return call->retry == GITHUB_RETRY && err->code == ERR_NET;
-	return call->retry == GITHUB_RETRY ? status >= 500 : status == 503;
+		return err->code == ERR_NET &&
+			(call->retry == GITHUB_RETRY || !a->sent);
+	return call->retry == GITHUB_RETRY ? a->status >= 500 :
+		a->status == 503;
+}
+
+/* ---- the call ---- */
+
+/*
+ * Until an answer came that counts.  *ret_limited: it is a refusal for a
+ * limit that lasts longer than we wait; those before it were waited for.
+ */
+static int
+ask(struct github *gh, const struct github_call *call, struct http_answer *a,
+	bool *ret_limited, int64_t *ret_until, struct err *err)
+{
+	int64_t end = clock_mono() + gh->patience;
+	size_t tries = 0;
+
+	for (;;) {
+		CLEANUP_FREE char *message = NULL;
+		bool limited;
+		int rc;
+
+		if (wait_turn(gh, call, clock_left(end), err))
+			return -1;
+		rc = request(gh, call, a, err);
+		message = rc ? NULL : answer_message(&a->body);
+		limited = !rc && is_limit(a, message);
+		if (!rc && tell_rate(gh, a, limited, message, ret_until, err))
+			return -1;
+		*ret_limited = limited;
+		if (limited && *ret_until - clock_wall() <= clock_left(end))
+			continue;
+		if (limited || !again(call, rc, a, err) ||
+			tries == ARRAY_SIZE(backoff_ms))
+			return rc;
+		if (rc)
+			*err = ERR_INIT;
+		if (github_wait(gh, with_jitter(backoff_ms[tries++]), err))
+			return -1;
+	}
 }
 
 int
 github_call(struct github *gh, const struct github_call *call,
-	struct json **ret, int *ret_status, struct err *err)
+	struct json **ret, struct github_extra *extra, struct err *err)
 {
-	CLEANUP_FREE char *url = xasprintf("%s%s", gh->api, call->path);
-	CLEANUP(cleanup_secrets) struct argv headers = ARGV_INIT;
 	CLEANUP_ANSWER struct http_answer a = HTTP_ANSWER_INIT;
-	CLEANUP_BUF struct buf body = BUF_INIT;
-	struct http_request q = { .method = call->method, .url = url,
-		.headers = &headers, .max = GITHUB_ANSWER_MAX };
-	size_t tries;
-	int rc;
+	CLEANUP_FREE char *message = NULL;
+	int64_t until = 0;
+	bool limited = false;
 
-	add_headers(call, &headers);
-	if (call->body) {
-		json_write(call->body, &body);
-		q.body = &body;
-	}
-	for (tries = 0;; tries++) {
-		rc = http_call(gh->http, &q, &a, err);
-		if (!again(call, rc, a.status, err) ||
-			tries == ARRAY_SIZE(backoff_ms))
-			break;
-		wait_ms(backoff_ms[tries]);
-	}
-	if (ret_status)
-		*ret_status = rc ? 0 : a.status;
-	if (rc)
+	github_extra_release(extra);
+	if (ask(gh, call, &a, &limited, &until, err))
 		return -1;
-	if (a.status < 200 || a.status > 299)
-		return refused(gh, call, &a, err);
-	return accepted(call, &a, ret, err);
+	extra->status = a.status;
+	extra->etag = steal_ptr(&a.etag);
+	extra->link = steal_ptr(&a.link);
+	if (call->etag && a.status == NOT_MODIFIED) {
+		*ret = NULL;
+		return 0;
+	}
+	if (a.status >= 200 && a.status <= 299)
+		return accepted(call, &a, ret, err);
+	message = answer_message(&a.body);
+	return limited ? refused_limit(gh, until, message, err) :
+		refused(gh, call, a.status, message, err);
 }

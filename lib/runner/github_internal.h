@@ -6,12 +6,15 @@
  *	github_call.c		one call: retries, and errors from statuses
  *	github_auth.c		whose token it carries
  *	github_answer.c		JSON of an answer to what it means
+ *	github_list.c		lists, page by page, and conditional requests
+ *	rate.h			when a call may be made
  */
 #ifndef FORGE_RUNNER_GITHUB_INTERNAL_H
 #define FORGE_RUNNER_GITHUB_INTERNAL_H
 
 #include "lib/net/http.h"
 #include "lib/runner/github.h"
+#include "lib/runner/rate.h"
 
 #define GITHUB_ANSWER_MAX (4 * 1024 * 1024)
 
@@ -23,6 +26,10 @@ struct github {
 	char *app_id, *key_file; /* both, or NULL */
 	char *token_file;
 	int64_t configured; /* installation-id, or 0 */
+	int64_t patience; /* ms to wait for our turn */
+	bool background, pace;
+	int cancel; /* readable: give up waiting; -1: none */
+	int64_t skew; /* ms that GitHub's clock is ahead of ours */
 
 	/* What this process has looked up so far. */
 	char *owner; /* whose installation it is */
@@ -41,16 +48,42 @@ struct github_call {
 	const char *path; /* from the api base on, "/repos/..." */
 	const struct json *body; /* or NULL */
 	enum github_retry retry;
+	enum rate_kind rate;
 	const char *bearer;
+	const char *etag; /* If-None-Match; then 304 is success without JSON */
 };
 
+/* What comes beside the JSON; github_extra_release() it. */
+struct github_extra {
+	int status; /* 0: no answer came */
+	char *etag, *link; /* or NULL */
+};
+#define GITHUB_EXTRA_INIT ((struct github_extra){ 0 })
+#define CLEANUP_EXTRA __attribute__((cleanup(github_extra_release)))
+void github_extra_release(struct github_extra *e);
+
 /*
- * One call, with back-off. An answer of 2xx is parsed into *ret (NULL when
- * it has no body); any other status is an error. *ret_status (may be NULL)
- * is it, or 0 when no answer came.
+ * One call, when its turn comes, with back-off. An answer of 2xx is parsed
+ * into *ret (NULL when it has no body); any other status is an error.
+ * *extra is filled in both cases.
  */
 int github_call(struct github *gh, const struct github_call *call,
-	struct json **ret, int *ret_status, struct err *err)
+	struct json **ret, struct github_extra *extra, struct err *err)
+	__attribute__((warn_unused_result));
+/* Sleep; ERR_CANCELED when gh->cancel became readable. */
+int github_wait(const struct github *gh, int64_t ms, struct err *err)
+	__attribute__((warn_unused_result));
+/* This moment by GitHub's clock, as far as it is known. */
+int64_t github_now(const struct github *gh);
+
+/* call with the token for account, and once more when it is no longer good. */
+int github_call_for(struct github *gh, const char *account,
+	struct github_call *call, struct json **ret,
+	struct github_extra *extra, struct err *err)
+	__attribute__((warn_unused_result));
+/* As the App itself; ERR_USAGE when the section has none. */
+int github_call_app(struct github *gh, struct github_call *call,
+	struct json **ret, struct github_extra *extra, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*

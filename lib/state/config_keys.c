@@ -15,6 +15,7 @@ const struct config_key config_keys[] = {
 	{ "github", true, "installation-id", CONFIG_INT },
 	{ "github", true, "webhook-secret-file", CONFIG_STRING },
 	{ "github", true, "ca-file", CONFIG_STRING },
+	{ "github", true, "pace", CONFIG_BOOL },
 
 	{ "pool", true, "github", CONFIG_STRING },
 	{ "pool", true, "scope", CONFIG_STRING },

@@ -273,7 +273,7 @@ app_jwt_get()
 	openssl genrsa -out other.pem 2048 2>/dev/null
 	configure "app-id = 7" "key-file = $PWD/other.pem"
 	client 6 find $scope none
-	[[ $stderr == "github_client: app-id and key-file of github 'hub' do not fit, or the clock is wrong: GET "*" failed: 401: A JSON web token could not be decoded" ]]
+	[[ $stderr == "github_client: app-id and key-file of github 'hub' do not fit: GET "*" failed: 401: A JSON web token could not be decoded" ]]
 	configure "app-id = 7" "key-file = $PWD/none.pem"
 	client 3 find $scope none
 	[ "$stderr" = "github_client: key-file of github 'hub': cannot open '$PWD/none.pem': No such file or directory" ]
@@ -297,9 +297,15 @@ limited()
 	now=$(date +%s)
 	client 8 find $scope none
 	[ "$output" = "" ]
-	until=$(sed -n "s|^github_client: '$GITHUB_URL' takes no more calls until \(.*Z\): $3\$|\1|p" <<<"$stderr")
+	until=$(sed -n "s|^github_client: github 'hub' takes no more calls until \(.*Z\): $3\$|\1|p" <<<"$stderr")
 	until=$(date -d "$until" +%s)
 	[ "$((until - now))" -ge "$4" ] && [ "$((until - now))" -le "$(($4 + 3))" ]
+	# Everybody knows that now, and nobody asks.
+	before=$(asked | wc -l)
+	client 8 get $scope 1
+	[[ $stderr == "github_client: github 'hub' takes no more calls until "*": $3" ]]
+	[ "$(asked | wc -l)" = "$before" ]
+	rm state/run/rate/g-hub
 }
 
 @test "rate limits are told with their end" {
@@ -311,6 +317,66 @@ limited()
 	limited 403 '{"X-RateLimit-Remaining":"5"}' 'You have exceeded a secondary rate limit' 60
 	limited 429 '{"Retry-After":"99999999"}' 'Slow down' 86400
 	[ "$(asked | wc -l)" = 6 ]
+}
+
+@test "a limit that ends soon is waited for, by every process" {
+	direct
+	fault '{"match":{"path":"actions/runners"},"status":403,"headers":{"Retry-After":"2"},"body":{"message":"secondary rate limit"}}'
+	SECONDS=0
+	client 3 find $scope none
+	[ "$SECONDS" -ge 2 ]
+	fault '{"match":{"path":"jitconfig"},"status":429,"headers":{"Retry-After":"1"}}'
+	client 0 jit $scope "$(name)" 1 linux
+	[ "$(asked | cut -d ' ' -f 3 | xargs)" = "403 404 429 201" ] ||
+		[ "$(asked | cut -d ' ' -f 3 | xargs)" = "403 200 429 201" ]
+	[ "$(jq -r .core.limit state/run/rate/g-hub)" = 5000 ]
+	[ "$(jq -r .registration.limit state/run/rate/g-hub)" = 10000 ]
+}
+
+@test "pace: mints of many processes, and none is lost" {
+	direct
+	echo '	pace = true' >>state/config
+	for p in 1 2 3 4; do
+		(for i in {1..17}; do
+			PATIENCE=60000 "$BUILD/tests/unit/github_client" - jit \
+				$scope "$(name "$p-$i")" 1 linux || echo failed
+		done) >"out.$p" 2>&1 &
+	done
+	SECONDS=0
+	wait
+	[ "$SECONDS" -ge 3 ] # 60 at once, and 8 half a second apart
+	[ "$(cat out.* | grep -c '^[0-9]')" = 68 ]
+	[ "$(asked | grep -c ' 201$')" = 68 ]
+}
+
+@test "pace: other changes are a second apart" {
+	direct
+	echo '	pace = true' >>state/config
+	SECONDS=0
+	client 0 remove $scope 999991
+	client 0 remove $scope 999992
+	client 0 remove $scope 999993
+	[ "$SECONDS" -ge 2 ]
+	PATIENCE=0 client 8 remove $scope 999994
+	[[ $stderr == "github_client: github 'hub' takes no more calls until "*": the budget is used up" ]]
+}
+
+@test "the clock of this host is wrong: GitHub's is used" {
+	command -v faketime >/dev/null || skip "faketime is not installed"
+	app_auth
+	direct
+	client 3 find $scope none
+	rm -r state
+	app_auth
+	direct
+	run -3 --separate-stderr faketime -f -2h \
+		"$BUILD/tests/unit/github_client" - find $scope none
+	[ "$stderr" = "github_client: no runner 'none' at GitHub" ]
+	openssl genrsa -out other.pem 2048 2>/dev/null
+	configure "app-id = 7" "key-file = $PWD/other.pem"
+	run -6 --separate-stderr faketime -f +2h \
+		"$BUILD/tests/unit/github_client" - find $scope none
+	[[ $stderr == "github_client: app-id and key-file of github 'hub' do not fit (this host's clock is "*" s ahead of GitHub's): GET "* ]]
 }
 
 @test "403 that is no rate limit" {

@@ -132,6 +132,7 @@ drive(int argc, char **argv)
 	CLEANUP_GITHUB struct github *gh = NULL;
 	struct err err = ERR_INIT;
 	size_t i;
+	const char *patience = getenv("PATIENCE");
 
 	main_init("github_client");
 	for (i = 0; i < ARRAY_SIZE(calls); i++)
@@ -142,8 +143,10 @@ drive(int argc, char **argv)
 		return EXIT_USAGE;
 	if (state_open(&st, &err) ||
 		github_open(st, strcmp(argv[1], "-") ? argv[1] : NULL, &gh,
-			&err) ||
-		calls[i].run(gh, argv + 3, &err))
+			&err))
+		return err_print(&err);
+	github_set_patience(gh, patience ? strtoll(patience, NULL, 10) : 3000);
+	if (calls[i].run(gh, argv + 3, &err))
 		return err_print(&err);
 	return 0;
 }
