@@ -1,14 +1,20 @@
 # make install, uninstall, demo.
 .PHONY: install uninstall demo packages
 MAN := $(wildcard man/*.[1-8])
+UNITS_SYSTEMD := $(wildcard contrib/systemd/*)
 
 install: all
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR)/forge \
 		$(DESTDIR)$(DATADIR)/forge $(DESTDIR)$(BASHCOMPDIR) \
-		$(DESTDIR)$(ZSHCOMPDIR) $(DESTDIR)$(FISHCOMPDIR)
+		$(DESTDIR)$(ZSHCOMPDIR) $(DESTDIR)$(FISHCOMPDIR) \
+		$(DESTDIR)$(UNITDIR)
 	$(INSTALL) -m 755 $(BINS) $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 755 $(HELPERS) $(DESTDIR)$(LIBEXECDIR)/forge
 	$(INSTALL) -m 644 share/config.sample $(DESTDIR)$(DATADIR)/forge
+	for u in $(UNITS_SYSTEMD); do \
+		sed 's|/usr/local/bin/|$(BINDIR)/|' $$u \
+			>$(DESTDIR)$(UNITDIR)/$${u##*/} || exit; \
+	done
 	for m in $(MAN); do \
 		d=$(DESTDIR)$(MANDIR)/man$${m##*.}; \
 		$(INSTALL) -d $$d && $(INSTALL) -m 644 $$m $$d || exit; \
@@ -26,6 +32,7 @@ uninstall:
 	rm -f $(BINS:$(BUILD)/bin/%=$(DESTDIR)$(BINDIR)/%)
 	rm -f $(HELPERS:$(BUILD)/libexec/%=$(DESTDIR)$(LIBEXECDIR)/forge/%)
 	rm -f $(DESTDIR)$(DATADIR)/forge/config.sample
+	for u in $(UNITS_SYSTEMD); do rm -f $(DESTDIR)$(UNITDIR)/$${u##*/}; done
 	for m in $(MAN); do \
 		rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m#man/}; done
 	for p in $(PROGS); do rm -f $(DESTDIR)$(BASHCOMPDIR)/$$p \

@@ -26,6 +26,7 @@ int cmd_supervise(int argc, const char **argv, struct err *err);
 int cmd_plan(int argc, const char **argv, struct err *err);
 int cmd_exec(int argc, const char **argv, struct err *err);
 int cmd_forward(int argc, const char **argv, struct err *err);
+int cmd_metrics(int argc, const char **argv, struct err *err);
 int cmd_list(int argc, const char **argv, struct err *err);
 int cmd_show(int argc, const char **argv, struct err *err);
 int cmd_stop(int argc, const char **argv, struct err *err);

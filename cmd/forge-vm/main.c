@@ -46,6 +46,8 @@ static const struct verb verbs[] = {
 		"forge-vm lease list -q .holder 2>/dev/null" },
 	{ "doctor", "", "is this host fit for VMs, and what to do if not",
 		doctor_options, 0, 0, 0, cmd_doctor, NULL },
+	{ "metrics", "", "VMs, images and addresses as OpenMetrics", NULL, 0,
+		0, 0, cmd_metrics, NULL },
 	{ "image build", "[--base BASE] [NAME]", "build an image",
 		image_build_options, 0, 1, 0, cmd_image_build, NULL },
 	{ "image list", "", "the images there are", NULL, 0, 0, 0,

@@ -7,9 +7,11 @@
 
 extern const struct poptOption run_options[];
 extern const struct poptOption events_options[];
+extern const struct poptOption metrics_options[];
 
 int cmd_run(int argc, const char **argv, struct err *err);
 int cmd_status(int argc, const char **argv, struct err *err);
+int cmd_metrics(int argc, const char **argv, struct err *err);
 int cmd_events(int argc, const char **argv, struct err *err);
 
 #endif

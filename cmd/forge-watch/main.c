@@ -14,6 +14,8 @@ static const struct verb verbs[] = {
 		0, cmd_status, NULL },
 	{ "events", "", "what happened (--follow: and what happens)",
 		events_options, 0, 0, 0, cmd_events, NULL },
+	{ "metrics", "", "jobs, pools, runners and VMs as OpenMetrics",
+		metrics_options, 0, 0, 0, cmd_metrics, NULL },
 };
 
 int

@@ -231,3 +231,12 @@ output_one(struct json *object, struct err *err)
 	}
 	return output_close(o, err);
 }
+
+int
+output_text(const struct buf *text, struct err *err)
+{
+	if (fwrite(text->s, 1, text->len, stdout) != text->len ||
+		fflush(stdout))
+		return err_sys(err, "cannot write to stdout");
+	return 0;
+}

@@ -59,4 +59,8 @@ int output_emit(struct json *row, void *emitter);
 int output_one(struct json *object, struct err *err)
 	__attribute__((warn_unused_result));
 
+/* Text that is nobody's JSON, as it is. */
+int output_text(const struct buf *text, struct err *err)
+	__attribute__((warn_unused_result));
+
 #endif

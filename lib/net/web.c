@@ -380,25 +380,35 @@ linger(struct web *w)
 }
 
 int
-web_answer(struct web *w, int status, const char *header, const char *json,
-	struct err *err)
+web_reply(struct web *w, int status, const char *type, const char *header,
+	const void *p, size_t n, struct err *err)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
 
-	buf_addf(&b, "%s %d %s\r\nContent-Type: application/json\r\n"
+	buf_addf(&b, "%s %d %s\r\nContent-Type: %s\r\n"
 		"Content-Length: %zu\r\nCache-Control: no-store\r\n",
-		w->cgi ? "Status:" : "HTTP/1.1", status, reason(status),
-		strlen(json) + 1);
+		w->cgi ? "Status:" : "HTTP/1.1", status, reason(status), type,
+		n);
 	if (header)
 		buf_addf(&b, "%s\r\n", header);
 	if (!w->cgi)
 		buf_adds(&b, "Connection: close\r\n");
-	buf_addf(&b, "\r\n%s\n", strcmp(w->method, "HEAD") != 0 ? json : "");
-	if (!strcmp(w->method, "HEAD"))
-		buf_setlen(&b, b.len - 1);
+	buf_adds(&b, "\r\n");
+	if (strcmp(w->method, "HEAD") != 0)
+		buf_add(&b, p, n);
 	if (write_all(w->out, b.s, b.len))
 		return err_sys(err, "cannot write the answer");
 	if (!w->cgi)
 		linger(w);
 	return 0;
+}
+
+int
+web_answer(struct web *w, int status, const char *header, const char *json,
+	struct err *err)
+{
+	CLEANUP_FREE char *line = xasprintf("%s\n", json);
+
+	return web_reply(w, status, "application/json", header, line,
+		strlen(line), err);
 }

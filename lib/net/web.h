@@ -67,6 +67,11 @@ int web_answer(struct web *w, int status, const char *header,
 	const char *json, struct err *err)
 	__attribute__((warn_unused_result));
 
+/* The same with n bytes of another type. */
+int web_reply(struct web *w, int status, const char *type, const char *header,
+	const void *p, size_t n, struct err *err)
+	__attribute__((warn_unused_result));
+
 /* For web_head() and tests: n bytes up to and with the empty line. */
 int web_parse(struct web *w, const char *p, size_t n, struct err *err)
 	__attribute__((warn_unused_result));

@@ -96,15 +96,14 @@ apply(struct db *db, const char *guid, const struct job *j,
 {
 	static const char sql[] =
 		"UPDATE delivery SET outcome = ?2 WHERE guid = ?1";
-	bool changed;
+	bool changed = false;
 
-	if (!j->id) {
-		*ret = DELIVERY_IGNORED;
-		return 0;
-	}
-	if (job_apply(db, j, &changed, err))
+	if (j->id && job_apply(db, j, &changed, err))
 		return -1;
-	*ret = changed ? DELIVERY_APPLIED : DELIVERY_STALE;
+	*ret = !j->id ? DELIVERY_IGNORED :
+		changed ? DELIVERY_APPLIED :
+			  DELIVERY_STALE;
+	/* Also when it is the same: a trigger counts. */
 	return db_run(db, sql, NULL, err, DB_S(guid), DB_S(results[*ret]));
 }
 

@@ -8,15 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
-#include "lib/base/proc.h"
+#include "lib/base/sd.h"
 #include "lib/base/signals.h"
+#include "lib/net/listen.h"
 #include "lib/runner/fleet.h"
+#include "lib/runner/task.h"
 #include "lib/state/config.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
@@ -24,7 +27,6 @@
 #include "lib/base/banned.h"
 
 #define SWEEP 30000 /* ms between sweeps */
-#define STEP_TIMEOUT 300000 /* ms a program of ours may take */
 #define SPOOL "spool/new"
 
 struct watch {
@@ -33,8 +35,12 @@ struct watch {
 	int signals;
 	int events;
 	int spool;
-	int64_t sweep_at; /* monotonic ms */
+	int metrics; /* a listening socket, or -1 */
+	bool metrics_given; /* by systemd: not from the configuration */
+	struct tasks tasks;
+	struct task *fsck, *sync, *ingest; /* in tasks */
 	int64_t retry_at; /* wall ms, 0 none */
+	int64_t watchdog_at; /* monotonic ms, -1 none */
 	int64_t seen; /* the last event that was looked at */
 	bool stop;
 	bool reload;
@@ -42,38 +48,15 @@ struct watch {
 
 /* ---- the steps ---- */
 
-/* Run one of our programs; what it says goes to our log. */
 static void
-step(struct watch *w, const char *program, const char *verb)
+add_tasks(struct watch *w)
 {
-	CLEANUP_PROC struct proc p = PROC_INIT;
-	CLEANUP_BUF struct buf out = BUF_INIT;
-	CLEANUP_FREE char *path = NULL;
-	struct err err = ERR_INIT;
+	struct tasks *t = &w->tasks;
 
-	if (find_program(program, &path, &err))
-		goto failed;
-	argv_push(&p.argv, path);
-	argv_push(&p.argv, verb);
-	argv_pushf(&p.argv, "--state=%s", state_path(w->st));
-	if (proc_run(&p, NULL, &out, 1 << 20, STEP_TIMEOUT, &err))
-		goto failed;
-	buf_rtrim(&out);
-	if (out.len)
-		log_info("step", "program", program, "verb", verb, "said",
-			out.s, NULL);
-	return;
-failed:
-	log_error("step", "program", program, "verb", verb, "error", err.msg,
-		NULL);
-}
-
-static void
-sweep(struct watch *w)
-{
-	step(w, "forge-vm", "fsck");
-	step(w, "forge-runner", "sync");
-	w->sweep_at = clock_mono() + SWEEP;
+	w->fsck = task_add(t, TASK_PERIODIC, "forge-vm", "fsck");
+	w->sync = task_add(t, TASK_PERIODIC, "forge-runner", "sync");
+	w->fsck->every = w->sync->every = SWEEP;
+	w->ingest = task_add(t, TASK_ASKED, "forge-webhook", "ingest");
 }
 
 static bool
@@ -98,20 +81,31 @@ spool_filled(struct watch *w)
 	return found;
 }
 
+static void
+tell_status(const struct fleet *f)
+{
+	int runners = 0;
+	size_t i;
+
+	for (i = 0; i < f->pools.n; i++)
+		runners += f->supply[i].starting + f->supply[i].idle +
+			f->supply[i].busy + f->supply[i].ending;
+	sd_notify("STATUS=%d jobs queued, %d runners", f->queued, runners);
+}
+
 static int
 pass(struct watch *w, struct err *err)
 {
 	CLEANUP_FLEET struct fleet f = FLEET_INIT;
 	int n;
 
-	if (spool_filled(w))
-		step(w, "forge-webhook", "ingest");
 	if (fleet_load(w->st, &f, err))
 		return -1;
 	n = fleet_act(w->st, &f, err);
 	if (n < 0)
 		return -1;
 	w->retry_at = f.retry_at;
+	tell_status(&f);
 	if (f.unserved)
 		log_debug("jobs.unserved", NULL);
 	return 0;
@@ -119,18 +113,48 @@ pass(struct watch *w, struct err *err)
 
 /* ---- waiting ---- */
 
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static int
 wait_ms(const struct watch *w)
 {
-	int left = clock_left(w->sweep_at);
+	int64_t at = sooner(tasks_next(&w->tasks), w->watchdog_at);
 
 	if (w->retry_at) {
-		int64_t until = w->retry_at - clock_wall();
+		int64_t left = w->retry_at - clock_wall();
 
-		if (until < left)
-			left = until < 0 ? 0 : (int)until;
+		at = sooner(at, clock_mono() + (left < 0 ? 0 : left));
 	}
-	return left;
+	return clock_left(at);
+}
+
+static void
+feed_watchdog(struct watch *w)
+{
+	if (w->watchdog_at < 0 || clock_left(w->watchdog_at))
+		return;
+	sd_notify("WATCHDOG=1");
+	w->watchdog_at = clock_mono() + sd_watchdog();
+}
+
+/* A program of ours answers, so a slow reader delays nobody. */
+static void
+serve_metrics(struct watch *w)
+{
+	int fd = accept4(w->metrics, NULL, NULL, SOCK_CLOEXEC);
+	struct task *task;
+
+	if (fd < 0)
+		return; /* the client went away */
+	task = task_serve(&w->tasks, "forge-watch", "metrics", fd);
+	if (task)
+		argv_push(&task->args, "--inetd");
+	else
+		log_warning("metrics.busy", NULL);
 }
 
 static void
@@ -171,32 +195,59 @@ news(struct watch *w)
 	return true;
 }
 
-/* Sleep until something is to be done. */
+enum { FD_SIGNALS, FD_EVENTS, FD_SPOOL, FD_METRICS, FD_TASKS };
+
+/* What woke us: true when a pass is due. */
+static bool
+wake(struct watch *w, const struct pollfd *fds)
+{
+	bool due = false;
+
+	if (fds[FD_SIGNALS].revents)
+		read_signals(w);
+	if (fds[FD_EVENTS].revents) {
+		event_watch_clear(w->events);
+		due |= news(w);
+	}
+	if (fds[FD_SPOOL].revents) {
+		drain(w->spool);
+		task_ask(w->ingest);
+	}
+	if (fds[FD_METRICS].revents)
+		serve_metrics(w);
+	if (w->retry_at && clock_wall() >= w->retry_at)
+		due = true;
+	return due;
+}
+
+/* Sleep until a pass is due. */
 static int
 await(struct watch *w, struct err *err)
 {
 	bool due = false;
 
 	while (!due && !w->stop && !w->reload) {
-		struct pollfd fds[] = { { .fd = w->signals, .events = POLLIN },
-			{ .fd = w->events, .events = POLLIN },
-			{ .fd = w->spool, .events = POLLIN } };
-		int n = poll(fds, ARRAY_SIZE(fds), wait_ms(w));
+		size_t n = FD_TASKS + 2 * w->tasks.n;
+		struct pollfd *fds = xcalloc(n, sizeof(*fds));
+		int rc;
 
-		if (n < 0 && errno != EINTR)
+		fds[FD_SIGNALS].fd = w->signals;
+		fds[FD_EVENTS].fd = w->events;
+		fds[FD_SPOOL].fd = w->spool;
+		fds[FD_METRICS].fd = w->metrics;
+		for (n = 0; n < FD_TASKS; n++)
+			fds[n].events = POLLIN;
+		n += tasks_fds(&w->tasks, fds + n);
+		rc = poll(fds, n, wait_ms(w));
+		if (rc < 0 && errno != EINTR) {
+			free(fds);
 			return err_sys(err, "poll");
-		if (n == 0)
-			due = true;
-		if (n > 0 && fds[0].revents)
-			read_signals(w);
-		if (n > 0 && fds[1].revents) {
-			event_watch_clear(w->events);
-			due |= news(w);
 		}
-		if (n > 0 && fds[2].revents) {
-			drain(w->spool);
-			due = true;
-		}
+		due = rc >= 0 && wake(w, fds);
+		free(fds);
+		due |= tasks_step(&w->tasks);
+		tasks_start(&w->tasks, state_path(w->st));
+		feed_watchdog(w);
 	}
 	return 0;
 }
@@ -246,25 +297,95 @@ open_state(struct watch *w, struct err *err)
 	return event_last(w->db, &w->seen, err);
 }
 
+/* Where to listen may have changed; what systemd gave us stays. */
+static int
+listen_metrics(struct watch *w, struct err *err)
+{
+	struct config *c;
+	const char *where;
+
+	if (w->metrics_given)
+		return 0;
+	cleanup_close(&w->metrics);
+	w->metrics = sd_socket("metrics");
+	w->metrics_given = w->metrics >= 0;
+	if (w->metrics_given)
+		return fd_nonblock(w->metrics, true) ?
+			err_sys(err, "the socket that systemd passed") : 0;
+	if (state_config(w->st, &c, err))
+		return -1;
+	where = config_str(c, "watch", NULL, "metrics", NULL);
+	return where ? listen_open(where, &w->metrics, err) : 0;
+}
+
+static int
+record_reload(struct watch *w, const struct argv *changes, struct err *err)
+{
+	CLEANUP_TXN struct txn t = TXN_INIT;
+	struct json *data = json_object(), *list = json_array();
+	size_t i;
+
+	for (i = 0; i < changes->n; i++)
+		json_push_str(list, changes->v[i]);
+	json_put(data, "changes", list);
+	if (db_begin(w->db, &t, err)) {
+		json_free(data);
+		return -1;
+	}
+	if (event_add(w->db, "watch.reloaded", "watch", data, err))
+		return -1;
+	return db_commit(&t, err);
+}
+
+static void
+tell_changes(struct watch *w, struct argv *before)
+{
+	CLEANUP_ARGV struct argv now = ARGV_INIT, changes = ARGV_INIT;
+	struct err err = ERR_INIT;
+	struct config *c;
+	size_t i;
+
+	if (state_config(w->st, &c, &err)) {
+		log_error("watch.reload", "error", err.msg, NULL);
+		return;
+	}
+	config_list(c, &now);
+	config_diff(before, &now, &changes);
+	for (i = 0; i < changes.n; i++)
+		log_warning("config", "change", changes.v[i], NULL);
+	if (record_reload(w, &changes, &err))
+		log_error("watch.reload", "error", err.msg, NULL);
+	log_warning("watch.reloaded", NULL);
+}
+
 /* A configuration that cannot be read must not end us: the old one stays. */
 static void
 reload(struct watch *w)
 {
+	CLEANUP_ARGV struct argv before = ARGV_INIT;
 	struct watch fresh = *w;
 	struct err err = ERR_INIT;
+	struct config *c;
 
+	sd_notify("RELOADING=1\nMONOTONIC_USEC=%lld",
+		(long long)clock_mono() * 1000);
 	w->reload = false;
 	fresh.reload = false;
 	fresh.st = NULL;
 	fresh.events = fresh.spool = -1;
-	if (open_state(&fresh, &err)) {
+	if (state_config(w->st, &c, &err) || open_state(&fresh, &err)) {
 		close_state(&fresh);
 		log_error("watch.reload", "error", err.msg, NULL);
+		sd_notify("READY=1");
 		return;
 	}
+	config_list(c, &before);
 	close_state(w);
 	*w = fresh;
-	log_warning("watch.reloaded", NULL);
+	if (listen_metrics(w, &err))
+		log_error("watch.metrics", "error", err.msg, NULL);
+	tell_changes(w, &before);
+	sd_notify("READY=1");
 }
 
 /*
@@ -274,11 +395,12 @@ reload(struct watch *w)
 static int
 loop(struct watch *w, struct err *err)
 {
+	tasks_start(&w->tasks, state_path(w->st));
 	while (!w->stop) {
 		struct err one = ERR_INIT;
 
-		if (clock_left(w->sweep_at) == 0)
-			sweep(w);
+		if (spool_filled(w) && !task_pending(w->ingest))
+			task_ask(w->ingest);
 		if (pass(w, &one)) {
 			log_error("watch.pass", "error", one.msg, NULL);
 			w->retry_at = clock_wall() + 1000;
@@ -288,7 +410,20 @@ loop(struct watch *w, struct err *err)
 		if (w->reload)
 			reload(w);
 	}
+	sd_notify("STOPPING=1");
 	return 0;
+}
+
+static int
+run_once(struct watch *w, struct err *err)
+{
+	const char *state = state_path(w->st);
+
+	task_run(&w->tasks, w->fsck, state);
+	task_run(&w->tasks, w->sync, state);
+	if (spool_filled(w))
+		task_run(&w->tasks, w->ingest, state);
+	return pass(w, err);
 }
 
 static int
@@ -305,25 +440,30 @@ run(struct watch *w, bool once, struct err *err)
 		return err_set(err, ERR_BUSY,
 			"another forge-watch runs on '%s'", state_path(w->st));
 	}
-	if (once) {
-		sweep(w);
-		return pass(w, err);
-	}
-	if (signals_open(signals, &w->signals, err))
+	add_tasks(w);
+	if (once)
+		return run_once(w, err);
+	if (signals_open(signals, &w->signals, err) || listen_metrics(w, err))
 		return -1;
+	if (sd_watchdog() >= 0)
+		w->watchdog_at = clock_mono();
 	log_info("watch.started", "state", state_path(w->st), NULL);
+	sd_notify("READY=1");
 	return loop(w, err);
 }
 
 int
 watch_run(bool once, struct err *err)
 {
-	struct watch w = { .signals = -1, .events = -1, .spool = -1 };
+	struct watch w = { .signals = -1, .events = -1, .spool = -1,
+		.metrics = -1, .watchdog_at = -1 };
 	int rc = run(&w, once, err);
 
+	tasks_release(&w.tasks);
 	if (w.st)
 		close_state(&w);
 	cleanup_close(&w.signals);
+	cleanup_close(&w.metrics);
 	return rc;
 }
 

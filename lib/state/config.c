@@ -270,6 +270,16 @@ config_str(struct config *c, const char *section, const char *name,
 	return e ? e->value : fallback;
 }
 
+void
+config_list(const struct config *c, struct argv *ret)
+{
+	size_t i;
+
+	for (i = 0; i < c->n; i++)
+		argv_pushf(ret, "%s=%s", c->entries[i].full,
+			c->entries[i].value);
+}
+
 union parsed {
 	int64_t n;
 	bool b;

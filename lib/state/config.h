@@ -50,6 +50,14 @@ void config_all(struct config *c, const char *section, const char *name,
 /* The names NAME of [section "NAME"], in file order, each once. */
 void config_names(struct config *c, const char *section, struct argv *ret);
 
+/* Every setting as "section.NAME.key=value", in the order of the files. */
+void config_list(const struct config *c, struct argv *ret);
+/*
+ * What makes b from a, both by config_list(): "-pool.linux.max=4",
+ * "+pool.linux.max=8", sorted by key.  Sorts both.
+ */
+void config_diff(struct argv *a, struct argv *b, struct argv *ret);
+
 /* One "FILE:LINE: what is wrong" line for each mistake; 0 lines: none. */
 int config_check(struct config *c, struct argv *ret_lines, struct err *err)
 	__attribute__((warn_unused_result));

@@ -44,6 +44,8 @@ const struct config_key config_keys[] = {
 	{ "image", false, "kernel-package", CONFIG_STRING },
 	{ "image", false, "mirror", CONFIG_STRING },
 
+	{ "watch", false, "metrics", CONFIG_STRING },
+
 	{ "webhook", false, "max-body", CONFIG_SIZE },
 
 };

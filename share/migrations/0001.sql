@@ -139,3 +139,95 @@ CREATE TABLE etag (
 	body TEXT NOT NULL,
 	at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- [state] What metrics count.  Rows of other tables go in the end; a counter
+-- that fell would look like a restart, so triggers count here.  a and b are
+-- the values of the metric's labels.
+CREATE TABLE tally (
+	metric TEXT NOT NULL,
+	a TEXT NOT NULL,
+	b TEXT NOT NULL,
+	value INTEGER NOT NULL,
+	PRIMARY KEY (metric, a, b)
+) STRICT, WITHOUT ROWID;
+
+-- [state] Upper bounds of the buckets of all histograms, seconds.
+CREATE TABLE bucket (le REAL PRIMARY KEY) STRICT;
+INSERT INTO bucket VALUES (0.05), (0.1), (0.25), (0.5), (1), (2.5), (5), (10),
+	(30), (60), (120), (300), (600), (1800), (3600), (7200), (21600), (9e999);
+
+-- [state] Observations between the bucket below and le, and their sum.
+CREATE TABLE histogram (
+	metric TEXT NOT NULL,
+	a TEXT NOT NULL,
+	b TEXT NOT NULL,
+	le REAL NOT NULL,
+	n INTEGER NOT NULL,
+	sum REAL NOT NULL,
+	PRIMARY KEY (metric, a, b, le)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER delivery_tally AFTER UPDATE OF outcome ON delivery BEGIN
+	INSERT INTO tally VALUES ('forge_webhook_deliveries',
+		NEW.outcome, '', 1)
+	ON CONFLICT DO UPDATE SET value = value + 1;
+END;
+
+CREATE TRIGGER runner_tally AFTER UPDATE OF state ON runner
+WHEN NEW.state = 'done' AND OLD.state <> 'done' BEGIN
+	INSERT INTO tally VALUES ('forge_runners_ended',
+		coalesce(NEW.pool, ''), coalesce(NEW.result, ''), 1)
+	ON CONFLICT DO UPDATE SET value = value + 1;
+END;
+
+CREATE TRIGGER runner_boot AFTER UPDATE OF booted_at ON runner
+WHEN NEW.booted_at IS NOT NULL AND OLD.booted_at IS NULL BEGIN
+	INSERT INTO histogram SELECT 'forge_runner_boot_seconds',
+		coalesce(NEW.pool, ''), '',
+		(SELECT min(le) FROM bucket WHERE le >= took), 1, took
+	FROM (SELECT (NEW.booted_at - NEW.created_at) / 1000.0 AS took)
+	WHERE true ON CONFLICT DO UPDATE SET n = n + 1,
+		sum = sum + excluded.sum;
+END;
+
+CREATE TRIGGER job_startup AFTER UPDATE OF started_at ON job
+WHEN NEW.started_at IS NOT NULL AND OLD.started_at IS NULL
+	AND NEW.queued_at IS NOT NULL BEGIN
+	INSERT INTO histogram SELECT 'forge_job_startup_seconds',
+		coalesce((SELECT pool FROM runner WHERE name = NEW.runner),
+			''), '',
+		(SELECT min(le) FROM bucket WHERE le >= took), 1, took
+	FROM (SELECT max(NEW.started_at - NEW.queued_at, 0) / 1000.0 AS took)
+	WHERE true ON CONFLICT DO UPDATE SET n = n + 1,
+		sum = sum + excluded.sum;
+END;
+
+CREATE TRIGGER job_run AFTER UPDATE OF completed_at ON job
+WHEN NEW.completed_at IS NOT NULL AND OLD.completed_at IS NULL
+	AND NEW.started_at IS NOT NULL BEGIN
+	INSERT INTO histogram SELECT 'forge_job_run_seconds',
+		coalesce((SELECT pool FROM runner WHERE name = NEW.runner),
+			''), coalesce(NEW.conclusion, ''),
+		(SELECT min(le) FROM bucket WHERE le >= took), 1, took
+	FROM (SELECT max(NEW.completed_at - NEW.started_at, 0) / 1000.0
+		AS took)
+	WHERE true ON CONFLICT DO UPDATE SET n = n + 1,
+		sum = sum + excluded.sum;
+END;
+
+CREATE TRIGGER vm_tally AFTER UPDATE OF state ON vm
+WHEN NEW.state IN ('stopped', 'crashed') AND OLD.state <> NEW.state BEGIN
+	INSERT INTO tally VALUES ('forge_vms_ended',
+		NEW.state, '', 1)
+	ON CONFLICT DO UPDATE SET value = value + 1;
+END;
+
+CREATE TRIGGER vm_boot AFTER UPDATE OF ready_at ON vm
+WHEN NEW.ready_at IS NOT NULL AND OLD.ready_at IS NULL BEGIN
+	INSERT INTO histogram SELECT 'forge_vm_boot_seconds',
+		NEW.driver, '',
+		(SELECT min(le) FROM bucket WHERE le >= took), 1, took
+	FROM (SELECT (NEW.ready_at - NEW.created_at) / 1000.0 AS took)
+	WHERE true ON CONFLICT DO UPDATE SET n = n + 1,
+		sum = sum + excluded.sum;
+END;
