@@ -17,7 +17,7 @@ PKG_CONFIG ?= pkg-config
 INSTALL ?= install
 MUSL_CC ?= musl-gcc
 
-PKGS := sqlite3 libcrypto libcurl libgit2 popt smartcols libarchive
+PKGS := sqlite3 libcrypto libcurl libgit2 popt smartcols libarchive libseccomp
 PROGS := $(notdir $(wildcard cmd/forge cmd/forge-[!i]*))
 DRIVERS := $(patsubst drivers/%.c,driver-%,$(wildcard drivers/*.c))
 LIB_SRC := $(wildcard lib/*/*.c)
@@ -85,9 +85,16 @@ $(BUILD)/bin/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/$(1)/*.c)) \
 endef
 $(foreach p,$(PROGS),$(eval $(call prog,$(p))))
 
-$(BUILD)/libexec/driver-%: $(BUILD)/obj/drivers/%.o $(BUILD)/libforge.a
-	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libforge.a $(LIBS)
+# A driver: drivers/NAME.c and all of drivers/NAME/.
+define driver
+$(BUILD)/libexec/driver-$(1): $(patsubst %.c,$(BUILD)/obj/%.o,\
+		drivers/$(1).c $(wildcard drivers/$(1)/*.c)) \
+		$(BUILD)/libforge.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_LDFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) \
+		$(BUILD)/libforge.a $$(LIBS)
+endef
+$(foreach d,$(DRIVERS:driver-%=%),$(eval $(call driver,$(d))))
 
 # Runs inside guests: static, against musl, with nothing of lib/ but frames.
 INIT_SRC := $(wildcard cmd/forge-init/*.c) lib/vm/frame.c

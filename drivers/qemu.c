@@ -1,23 +1,15 @@
 /*
  * driver-qemu: QEMU's microvm machine; see lib/vm/driver.h for the contract.
  */
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "lib/base/argv.h"
-#include "lib/base/cmd.h"
-#include "lib/base/fs.h"
-#include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/vm/channel.h"
+#include "lib/vm/driver_program.h"
 #include "lib/base/banned.h"
 
 #define PROGRAM "qemu-system-x86_64"
-#define SPEC_MAX 65536
 
 static void
 push_kernel(struct argv *a, const struct json *spec, bool tcg)
@@ -152,91 +144,21 @@ make_argv(const struct json *spec, struct argv *a, struct err *err)
 	return push_net(a, spec, err);
 }
 
-static int
-read_spec(struct json **ret, struct err *err)
+static void
+caps(struct json *o)
 {
-	CLEANUP_BUF struct buf b = BUF_INIT;
-
-	if (buf_read_fd(&b, STDIN_FILENO, SPEC_MAX, "the spec", err))
-		return -1;
-	return json_parse(b.s, b.len, ret, err);
-}
-
-static int
-caps(void)
-{
-	CLEANUP_JSON struct json *o = json_object();
-	struct json *verbs = json_array(), *net = json_array();
-	CLEANUP_FREE char *path = fs_which(PROGRAM);
-	CLEANUP_FREE char *text = NULL;
-
-	json_put_str(o, "driver", "qemu");
-	json_put_str(o, "program", path);
-	json_put_bool(o, "usable", path != NULL);
-	json_push_str(verbs, "caps");
-	json_push_str(verbs, "argv");
-	json_push_str(verbs, "boot");
-	json_put(o, "verbs", verbs);
-	json_push_str(net, "none");
-	json_push_str(net, "user");
-	json_put(o, "net", net);
+	json_put_bool(o, "machine", true);
+	json_put_str(o, "root", "disk");
+	driver_put_words(o, "net", (const char *[]){ "user", "none", NULL });
 	json_put_str(o, "address", "ours");
 	json_put_str(o, "exec", "agent");
-	text = json_text(o);
-	return puts(text) < 0;
-}
-
-static int
-print_argv(const struct argv *a)
-{
-	CLEANUP_JSON struct json *list = json_array();
-	CLEANUP_FREE char *text = NULL;
-	size_t i;
-
-	for (i = 0; i < a->n; i++)
-		json_push_str(list, a->v[i]);
-	text = json_text(list);
-	return puts(text) < 0;
-}
-
-static int
-become(const struct argv *a, struct err *err)
-{
-	CLEANUP_FREE char *path = fs_which(PROGRAM);
-
-	if (!path)
-		return err_set(err, ERR_NOTFOUND,
-			"no " PROGRAM " in PATH: install qemu-system-x86");
-	(void)execv(path, a->v);
-	return err_sys(err, "cannot execute '%s'", path);
-}
-
-static int
-run(const char *verb, struct err *err)
-{
-	CLEANUP_JSON struct json *spec = NULL;
-	CLEANUP_ARGV struct argv a = ARGV_INIT;
-
-	if (!strcmp(verb, "caps"))
-		return caps();
-	if (strcmp(verb, "argv") != 0 && strcmp(verb, "boot") != 0)
-		return err_set(err, ERR_USAGE,
-			"verb '%s' is not one of caps, argv, boot", verb);
-	if (read_spec(&spec, err) || make_argv(spec, &a, err))
-		return -1;
-	return !strcmp(verb, "argv") ? print_argv(&a) : become(&a, err);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct err err = ERR_INIT;
+	static const struct driver_program p = { "driver-qemu", caps,
+		make_argv, NULL, PROGRAM, "qemu-system-x86", NULL };
 
-	main_init("driver-qemu");
-	if (argc != 2)
-		(void)err_set(&err, ERR_USAGE,
-			"one verb is needed: caps, argv or boot");
-	else if (!run(argv[1], &err))
-		return 0;
-	return err_print(&err);
+	return driver_main(&p, argc, argv);
 }

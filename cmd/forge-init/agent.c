@@ -221,6 +221,8 @@ on_shutdown(const struct agent *a, const struct frame *f)
 {
 	uint32_t grace = f->length == 4 ? frame_get32(f->payload) : GRACE;
 
+	if (a->place)
+		halt_place(grace);
 	if (a->pid1)
 		halt_system(a->restart, grace);
 	kill_execs(SIGTERM);

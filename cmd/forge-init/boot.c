@@ -107,6 +107,8 @@ fault(struct agent *a, const char *what, const char *which)
 	fprintf(stderr, "forge-init: %s\n", text);
 	if (a->fd >= 0)
 		(void)agent_send_text(a, CHANNEL_FAULT, text);
+	if (a->place)
+		halt_place(0);
 	halt_system(config.restart, 0);
 }
 
@@ -203,7 +205,7 @@ hello(struct agent *a)
 }
 
 static void
-receive_config(struct agent *a)
+receive_config(struct agent *a, struct config *c)
 {
 	struct frame f;
 
@@ -211,7 +213,14 @@ receive_config(struct agent *a)
 		if (agent_receive(a, &f))
 			fault(a, "the host went away", "");
 	while (f.type != CHANNEL_CONFIG);
-	config_parse(&config, f.payload, f.length);
+	config_parse(c, f.payload, f.length);
+}
+
+void
+agent_greet(struct agent *a, struct config *c)
+{
+	hello(a);
+	receive_config(a, c);
 }
 
 _Noreturn void
@@ -229,8 +238,7 @@ boot(void)
 	modules_load();
 	frame_reader_init(&a.reader);
 	open_port(&a);
-	hello(&a);
-	receive_config(&a);
+	agent_greet(&a, &config);
 	a.restart = config.restart;
 	if (config.root[0] && root_enter(&config, &what))
 		fault(&a, what, config.root);

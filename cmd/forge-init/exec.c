@@ -120,10 +120,11 @@ become(const struct request *r)
 		errno = EPERM;
 		return r->who.uid == geteuid() ? 0 : -1;
 	}
-	return setgroups((size_t)r->who.ngroups, r->who.groups) ||
-			setgid(r->who.gid) || setuid(r->who.uid) ?
-		-1 :
-		0;
+	/* Where nobody may set groups, root without them is still root. */
+	if (setgroups((size_t)r->who.ngroups, r->who.groups) &&
+		(errno != EPERM || r->who.uid != 0))
+		return -1;
+	return setgid(r->who.gid) || setuid(r->who.uid) ? -1 : 0;
 }
 
 _Noreturn static void

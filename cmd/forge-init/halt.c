@@ -31,8 +31,9 @@ wait_children(unsigned ms)
 	}
 }
 
-_Noreturn void
-halt_system(bool restart, unsigned grace_ms)
+/* TERM to all, up to grace_ms, KILL. */
+static void
+end_all(unsigned grace_ms)
 {
 	sigset_t chld;
 
@@ -43,6 +44,19 @@ halt_system(bool restart, unsigned grace_ms)
 		wait_children(grace_ms);
 	(void)kill(-1, SIGKILL);
 	wait_children(1000);
+}
+
+_Noreturn void
+halt_place(unsigned grace_ms)
+{
+	end_all(grace_ms);
+	_exit(0);
+}
+
+_Noreturn void
+halt_system(bool restart, unsigned grace_ms)
+{
+	end_all(grace_ms);
 	sync();
 	root_readonly();
 	(void)reboot(restart ? RB_AUTOBOOT : RB_POWER_OFF);

@@ -7,6 +7,7 @@
  * banned.h) do not apply here.  Functions return 0, or -1 with errno.
  *
  * Files:	main.c	who are we: PID 1, or the agent for tests
+ *		place.c	PID 1 of a place without a hypervisor
  *		boot.c	file systems, the port, and the order of things
  *		module.c	kernel modules
  *		config.c	what the host says this guest is
@@ -37,6 +38,7 @@
 struct agent {
 	int fd; /* the channel */
 	bool pid1;
+	bool place; /* PID 1 of namespaces, not of a machine */
 	bool restart; /* at the end, instead of power-off */
 	struct frame_reader reader;
 };
@@ -88,11 +90,21 @@ void add_entropy(const unsigned char *p, size_t n);
 
 /* Does not return: boots, serves, halts. */
 _Noreturn void boot(void);
+/* Say HELLO and wait for CONFIG; without a host it does not return. */
+void agent_greet(struct agent *a, struct config *c);
 /* Wait until path, a device's, exists; at most ms; -1 with ENODEV. */
 int wait_path(const char *path, int ms);
 int64_t now_ms(void);
 /* Open what is closed of 0, 1 and 2. */
 void open_standard(void);
+
+/* ---- place.c ---- */
+
+/*
+ * Does not return: the root, its file systems and the network are there
+ * already; the channel is the inherited fd.
+ */
+_Noreturn void place(const char *fd);
 
 /* ---- module.c ---- */
 
@@ -209,5 +221,7 @@ int user_find(const char *who, struct user *ret);
 void wait_children(unsigned ms);
 /* TERM to all, up to grace_ms, KILL, sync, and off. */
 _Noreturn void halt_system(bool restart, unsigned grace_ms);
+/* Likewise for PID 1 of a place: its end is everybody's. */
+_Noreturn void halt_place(unsigned grace_ms);
 
 #endif

@@ -45,6 +45,8 @@ main(int argc, char **argv)
 {
 	if (getpid() == 1 && argc <= 1)
 		boot();
+	if (getpid() == 1 && argc == 3 && !strcmp(argv[1], "--place"))
+		place(argv[2]);
 	if (argc == 2 && !strcmp(argv[1], "--version"))
 		return puts("forge-init " FORGE_VERSION) < 0;
 	if (argc == 2 && !strcmp(argv[1], "--help"))

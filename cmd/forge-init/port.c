@@ -80,7 +80,7 @@ agent_fill(struct agent *a)
 		frame_reader_fill(&a->reader, (size_t)n);
 		return 0;
 	}
-	if (!a->pid1)
+	if (!a->pid1 || a->place)
 		return -1;
 	/* Whoever holds the host end may come back. */
 	(void)poll(NULL, 0, HUP_PAUSE);

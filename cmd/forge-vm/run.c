@@ -12,6 +12,7 @@
 #include "lib/base/parse.h"
 #include "lib/state/config.h"
 #include "lib/state/state.h"
+#include "lib/vm/driver.h"
 #include "lib/vm/image.h"
 #include "lib/vm/supervise.h"
 #include "lib/base/banned.h"
@@ -116,8 +117,12 @@ make_boot(struct state *st, struct vm_boot *boot, struct err *err)
 	boot->spec.image = arg_image;
 	boot->spec.driver = arg_driver ? arg_driver :
 		config_str(c, "vm", NULL, "driver", "qemu");
-	boot->spec.net = arg_net ? arg_net :
-				   config_str(c, "vm", NULL, "net", "user");
+	boot->spec.net = arg_net;
+	if (!arg_net &&
+		driver_net(boot->spec.driver,
+			config_str(c, "vm", NULL, "net", NULL),
+			&boot->spec.net, err))
+		return -1;
 	if (arg_notify_fd >= 0 && fd_cloexec(arg_notify_fd, true))
 		return err_sys(err, "--notify-fd %d", arg_notify_fd);
 	return fill_numbers(c, boot, err) || check_names(&boot->spec, err) ?

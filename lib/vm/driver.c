@@ -2,14 +2,17 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
+#include "lib/state/state.h"
 #include "lib/vm/accel.h"
 #include "lib/vm/image.h"
+#include "lib/vm/image_tree.h"
 #include "lib/vm/lease.h"
 #include "lib/vm/tsc.h"
 #include "lib/vm/vm.h"
@@ -17,6 +20,84 @@
 
 #define ANSWER_MAX (1u << 20)
 #define ANSWER_TIMEOUT 10000 /* ms */
+
+/* ---- which there are ---- */
+
+/* Their caps say the same (a test compares); asking would cost a process. */
+static const struct driver known[] = {
+	{ "qemu", .machine = true, .nets = "user none" },
+	{ "process", .tree = true, .nets = "none" },
+};
+
+static int
+ask_caps(const char *name, struct driver *ret, struct err *err)
+{
+	CLEANUP_JSON struct json *caps = NULL, *nets = NULL;
+	size_t i, n;
+
+	if (driver_ask(name, "caps", NULL, &caps, err))
+		return -1;
+	*ret = (struct driver){ .machine = json_bool(caps, "machine", true),
+		.tree = !strcmp(json_str(caps, "root", ""), "tree") };
+	(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
+	nets = json_get(caps, "net");
+	n = nets ? json_len(nets, "") : 0;
+	for (i = 0; i < n; i++) {
+		CLEANUP_JSON struct json *mode = json_at(nets, i);
+		size_t len = strlen(ret->nets);
+
+		(void)snprintf(ret->nets + len, sizeof(ret->nets) - len,
+			"%s%s", len ? " " : "", json_str(mode, "", ""));
+	}
+	return 0;
+}
+
+int
+driver_find(const char *name, struct driver *ret, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(known[i].name, name)) {
+			*ret = known[i];
+			return 0;
+		}
+	return ask_caps(name, ret, err);
+}
+
+static bool
+has_net(const struct driver *d, const char *mode)
+{
+	CLEANUP_ARGV struct argv list = ARGV_INIT;
+	size_t i;
+
+	argv_split(&list, d->nets);
+	for (i = 0; i < list.n; i++)
+		if (!strcmp(list.v[i], mode))
+			return true;
+	return false;
+}
+
+int
+driver_net(const char *name, const char *wanted, const char **ret,
+	struct err *err)
+{
+	static char mode[64];
+	struct driver d;
+
+	if (driver_find(name, &d, err))
+		return -1;
+	if (wanted && has_net(&d, wanted)) {
+		*ret = wanted;
+		return 0;
+	}
+	(void)snprintf(mode, sizeof(mode), "%.*s",
+		(int)strcspn(d.nets, " "), d.nets);
+	*ret = mode;
+	return 0;
+}
+
+/* ---- the spec ---- */
 
 static void
 put_address(struct json *o, const char *key, uint32_t address)
@@ -44,6 +125,48 @@ net_spec(const struct vm_spec *vm, const struct vm_address *a,
 	return o;
 }
 
+static int
+check_net(const struct driver *d, const char *mode, struct err *err)
+{
+	if (has_net(d, mode))
+		return 0;
+	return err_set(err, ERR_USAGE,
+		"driver '%s' has no network '%.40s'; it has: %s", d->name,
+		mode, d->nets);
+}
+
+static int
+find_speed(struct state *st, const struct image *image, const char **ret_accel,
+	int64_t *ret_khz, struct err *err)
+{
+	if (accel_probe(st, image->kernel, image->initramfs, ret_accel, err))
+		return -1;
+	return strcmp(*ret_accel, "tcg") ? 0 : tsc_khz(st, ret_khz, err);
+}
+
+static struct json *
+tree_spec(struct state *st, const struct image *image)
+{
+	uint32_t base;
+	CLEANUP_FREE char *path = image_tree(st, image, &base);
+	struct json *o = json_object();
+
+	json_put_str(o, "path", path);
+	json_put_int(o, "id_base", base);
+	return o;
+}
+
+int
+driver_prepare(struct state *st, const char *name, const struct image *image,
+	struct err *err)
+{
+	struct driver d;
+
+	if (driver_find(name, &d, err))
+		return -1;
+	return d.tree ? image_tree_make(st, image, err) : 0;
+}
+
 int
 driver_spec(struct state *st, const struct vm_spec *vm,
 	const struct image *image, const struct vm_address *address,
@@ -51,19 +174,24 @@ driver_spec(struct state *st, const struct vm_spec *vm,
 	struct json **ret, struct err *err)
 {
 	struct json *o, *fds;
-	const char *accel;
+	CLEANUP_FREE char *dir = xasprintf("%s/vm/%s", state_path(st),
+		vm->name);
+	const char *accel = NULL;
+	struct driver d;
 	int64_t khz = 0;
 
-	if (accel_probe(st, image->kernel, image->initramfs, &accel, err))
+	if (driver_find(vm->driver, &d, err) || check_net(&d, vm->net, err))
 		return -1;
-	if (!strcmp(accel, "tcg") && tsc_khz(st, &khz, err))
+	if (d.machine && find_speed(st, image, &accel, &khz, err))
 		return -1;
 	o = json_object();
 	json_put_str(o, "name", vm->name);
+	json_put_str(o, "dir", dir);
 	json_put_str(o, "kernel", image->kernel);
 	json_put_str(o, "initramfs", image->initramfs);
 	json_put_str(o, "root", image->root);
 	json_put_str(o, "rootfs", image->rootfs);
+	json_put(o, "tree", d.tree ? tree_spec(st, image) : json_string(NULL));
 	json_put_int(o, "cpus", vm->cpus);
 	json_put_int(o, "memory_mb", vm->memory >> 20);
 	json_put_str(o, "accel", accel);

@@ -9,17 +9,23 @@
  * stderr.
  *
  * The spec:
- *	{"name","kernel","initramfs","root" (or null),"rootfs",
+ *	{"name","dir","kernel","initramfs","root" (or null),"rootfs",
+ *	 "tree":{"path","id_base"} or null,
  *	 "cpus","memory_mb","accel":"kvm|tcg","tsc_khz" (0: not known),
  *	 "net":{"mode":"none"} or {"mode":"user","address","prefix",
  *		"network","gateway","dns","mac"},
  *	 "fds":{"channel","console"}}
  * The two fds are inherited stream sockets: what the guest's port
- * CHANNEL_PORT and its serial console carry.
+ * CHANNEL_PORT and its serial console carry.  dir is where the VM's files
+ * are.  tree is for drivers whose caps say "root":"tree" (image_tree.h).
+ *
+ * What forge-vm must know of a driver before it can write a spec is in its
+ * caps: struct driver.
  */
 #ifndef FORGE_VM_DRIVER_H
 #define FORGE_VM_DRIVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "lib/base/json.h"
 #include "lib/base/proc.h"
@@ -29,6 +35,29 @@ struct image;
 struct vm_spec;
 struct vm_address;
 struct subnet;
+
+struct driver {
+	char name[32];
+	bool machine; /* "machine": a kernel is booted */
+	bool tree; /* "root":"tree": wants a directory, not a disk */
+	char nets[64]; /* "net": modes by spaces, the default first */
+};
+
+/* A table for those that come with forge; others are asked for their caps. */
+int driver_find(const char *name, struct driver *ret, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * The network when --net does not say: wanted (of the configuration, or
+ * NULL) where the driver has it, else the driver's own; a static string.
+ */
+int driver_net(const char *name, const char *wanted, const char **ret,
+	struct err *err) __attribute__((warn_unused_result));
+
+/* What is to be made before a boot, once per image; else it is there. */
+int driver_prepare(struct state *st, const char *name,
+	const struct image *image, struct err *err)
+	__attribute__((warn_unused_result));
 
 /* The spec as above; accel and tsc_khz are found out (cached per boot). */
 int driver_spec(struct state *st, const struct vm_spec *vm,

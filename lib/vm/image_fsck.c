@@ -11,6 +11,7 @@
 #include "lib/base/parse.h"
 #include "lib/state/state.h"
 #include "lib/vm/image_dir.h"
+#include "lib/vm/image_tree.h"
 #include "lib/base/banned.h"
 
 struct fsck {
@@ -37,6 +38,18 @@ lock(const struct fsck *f, const char *name, int *ret)
 }
 
 static int
+check_tree(const struct fsck *f, const char *name)
+{
+	int rc = image_tree_settle(f->st, name, f->dry, f->err);
+	CLEANUP_FREE char *line = xasprintf(
+		"image '%s': unpacking broke off: removed", name);
+
+	if (rc > 0)
+		f->found(line, f->arg);
+	return rc < 0 ? -1 : 0;
+}
+
+static int
 check_image(const struct fsck *f, const char *name)
 {
 	CLEANUP_CLOSE int fd = -1;
@@ -49,7 +62,7 @@ check_image(const struct fsck *f, const char *name)
 		return -1;
 	if (line)
 		f->found(line, f->arg);
-	return 0;
+	return check_tree(f, name);
 }
 
 /* ".NAME.XXXXXXXX" */

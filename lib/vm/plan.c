@@ -1,7 +1,9 @@
 #include "lib/vm/plan.h"
 
+#include <fcntl.h>
 #include <string.h>
 
+#include "lib/base/fs.h"
 #include "lib/base/mem.h"
 #include "lib/state/state.h"
 #include "lib/vm/driver.h"
@@ -12,8 +14,10 @@
 #include "lib/base/banned.h"
 
 static struct json *
-changes(const struct vm_spec *spec, const struct vm_address *a)
+changes(const struct vm_spec *spec, const struct vm_address *a,
+	const struct json *driver)
 {
+	const char *tree = json_str(driver, "tree.path", NULL);
 	struct json *list = json_array();
 	CLEANUP_FREE char *row = xasprintf("database: row for VM '%s'",
 		spec->name);
@@ -32,6 +36,12 @@ changes(const struct vm_spec *spec, const struct vm_address *a)
 		json_push_str(list, lease);
 	}
 	json_push_str(list, dir);
+	if (tree && !fs_exists(AT_FDCWD, tree)) {
+		CLEANUP_FREE char *unpack = xasprintf(
+			"files: image/%s/tree, unpacked once", spec->image);
+
+		json_push_str(list, unpack);
+	}
 	json_push_str(list, lock);
 	return list;
 }
@@ -60,9 +70,9 @@ vm_plan(struct state *st, const struct vm_spec *spec, struct json **ret,
 		return -1;
 	}
 	o = json_object();
-	json_put(o, "spec", driver);
 	json_put(o, "argv", argv);
-	json_put(o, "changes", changes(spec, &address));
+	json_put(o, "changes", changes(spec, &address, driver));
+	json_put(o, "spec", driver);
 	*ret = o;
 	return 0;
 }

@@ -466,7 +466,8 @@ hypervisor_start(struct supervisor *s, struct err *err)
 		return err_sys(err, "cannot make a socket");
 	s->console_fd = fds[0];
 	console = fds[1];
-	if (driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
+	if (driver_prepare(s->st, s->boot->spec.driver, &s->image, err) ||
+		driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
 		    &s->subnet, channel, console, &spec, err) ||
 		driver_boot(s->boot->spec.driver, spec, &s->hypervisor, err))
 		return -1;

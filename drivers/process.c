@@ -1,0 +1,146 @@
+/*
+ * driver-process: no hypervisor; the image's root in namespaces of its own,
+ * by bubblewrap.  See lib/vm/driver.h for the contract, process/process.h for
+ * the steps.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "drivers/process/process.h"
+#include "lib/base/fs.h"
+#include "lib/base/mem.h"
+#include "lib/vm/driver_program.h"
+#include "lib/base/banned.h"
+
+#define INIT "/run/forge-init"
+
+/* As numbers for `argv`, which opens nothing; boot puts the real ones. */
+static int fd_init = 5, fd_filter = 6;
+
+static int64_t
+memory(const struct json *spec)
+{
+	return json_int(spec, "memory_mb", 512) << 20;
+}
+
+static void
+push_capabilities(struct argv *a)
+{
+	/* Of root in its own files and processes; nothing of the machine. */
+	static const char *const some[] = { "CAP_CHOWN", "CAP_DAC_OVERRIDE",
+		"CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
+		"CAP_SETUID", "CAP_SETPCAP", "CAP_SETFCAP",
+		"CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT" };
+	size_t i;
+
+	argv_push(a, "--cap-drop");
+	argv_push(a, "ALL");
+	for (i = 0; i < ARRAY_SIZE(some); i++) {
+		argv_push(a, "--cap-add");
+		argv_push(a, some[i]);
+	}
+}
+
+static int
+make_argv(const struct json *spec, struct argv *a, struct err *err)
+{
+	const char *net = json_str(spec, "net.mode", "none");
+
+	if (strcmp(net, "none") != 0)
+		return err_set(err, ERR_USAGE, "net mode '%.40s' is not known",
+			net);
+	if (!json_has(spec, "tree.path"))
+		return err_set(err, ERR_USAGE, "the spec has no tree.path");
+	argv_pushv(a, (const char *[]){ "bwrap", "--unshare-pid",
+			      "--unshare-net", "--unshare-ipc",
+			      "--unshare-uts", "--unshare-cgroup-try",
+			      "--die-with-parent", "--new-session",
+			      "--as-pid-1", "--clearenv", "--hostname", NULL });
+	argv_push(a, json_str(spec, "name", ""));
+	argv_pushv(a, (const char *[]){ "--bind", STAGE "/root", "/",
+			      "--proc", "/proc", "--dev", "/dev", "--bind",
+			      STAGE "/shm", "/dev/shm", "--remount-ro", "/dev",
+			      "--bind", STAGE "/tmp", "/tmp", "--bind",
+			      STAGE "/run", "/run", "--perms", "0755",
+			      "--ro-bind-data", NULL });
+	argv_pushf(a, "%d", fd_init);
+	argv_push(a, INIT);
+	push_capabilities(a);
+	argv_push(a, "--seccomp");
+	argv_pushf(a, "%d", fd_filter);
+	argv_pushv(a, (const char *[]){ "--", INIT, "--place", NULL });
+	argv_pushf(a, "%" PRId64, json_int(spec, "fds.channel", -1));
+	return 0;
+}
+
+static int
+open_init(struct err *err)
+{
+	CLEANUP_FREE char *path = NULL;
+	int fd;
+
+	if (find_helper("forge-init", &path, err))
+		return -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, "cannot open '%s'", path) : fd;
+}
+
+/* What a machine would send to its serial line is PID 1's output. */
+static int
+set_standard(const struct json *spec, struct err *err)
+{
+	int console = (int)json_int(spec, "fds.console", -1);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+		dup2(console, STDOUT_FILENO) < 0)
+		return err_sys(err, "no console");
+	(void)close(null); /* read only */
+	(void)close(console); /* a copy */
+	return 0;
+}
+
+static int
+prepare(const struct json *spec, struct argv *a, struct err *err)
+{
+	const char *tree = json_str(spec, "tree.path", "");
+
+	fd_init = open_init(err);
+	fd_filter = fd_init < 0 ? -1 : filter_fd(err);
+	if (fd_filter < 0)
+		return -1;
+	if (fd_cloexec(fd_init, false) || fd_cloexec(fd_filter, false))
+		return err_sys(err, "cannot hand fds on");
+	if (chdir(tree))
+		return err_sys(err, "cannot enter '%s'", tree);
+	if (set_standard(spec, err) ||
+		userns_enter((uint32_t)json_int(spec, "tree.id_base", 0),
+			err) ||
+		stage_mount(memory(spec), err))
+		return -1;
+	argv_release(a);
+	*a = ARGV_INIT;
+	return make_argv(spec, a, err);
+}
+
+static void
+caps(struct json *o)
+{
+	json_put_bool(o, "machine", false);
+	json_put_str(o, "root", "tree");
+	driver_put_words(o, "net", (const char *[]){ "none", NULL });
+	json_put_str(o, "address", "ours");
+	json_put_str(o, "exec", "agent");
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct driver_program p = { "driver-process", caps,
+		make_argv, prepare, "bwrap", "bubblewrap", NULL };
+
+	return driver_main(&p, argc, argv);
+}

@@ -1,0 +1,141 @@
+#include "lib/vm/driver_program.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/cmd.h"
+#include "lib/base/fs.h"
+#include "lib/base/mem.h"
+#include "lib/base/banned.h"
+
+#define SPEC_MAX 65536
+
+static int
+read_spec(struct json **ret, struct err *err)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	if (buf_read_fd(&b, STDIN_FILENO, SPEC_MAX, "the spec", err))
+		return -1;
+	return json_parse(b.s, b.len, ret, err);
+}
+
+static int
+print_json(const struct json *j)
+{
+	CLEANUP_FREE char *text = json_text(j);
+
+	return puts(text) < 0 ? -1 : 0;
+}
+
+void
+driver_put_words(struct json *o, const char *key, const char *const *words)
+{
+	struct json *list = json_array();
+
+	for (; *words; words++)
+		json_push_str(list, *words);
+	json_put(o, key, list);
+}
+
+static int
+print_caps(const struct driver_program *p)
+{
+	CLEANUP_JSON struct json *o = json_object();
+	CLEANUP_FREE char *path = fs_which(p->program);
+	const struct driver_verb *v;
+	struct json *verbs = json_array();
+
+	json_put_str(o, "driver", p->name + strlen("driver-"));
+	json_put_str(o, "program", path);
+	json_put_bool(o, "usable", path != NULL);
+	json_push_str(verbs, "caps");
+	json_push_str(verbs, "argv");
+	json_push_str(verbs, "boot");
+	for (v = p->verbs; v && v->name; v++)
+		json_push_str(verbs, v->name);
+	json_put(o, "verbs", verbs);
+	p->caps(o);
+	return print_json(o);
+}
+
+static int
+print_argv(const struct argv *a)
+{
+	CLEANUP_JSON struct json *o = json_object(), *list = NULL;
+
+	driver_put_words(o, "argv", (const char *const *)a->v);
+	list = json_get(o, "argv");
+	return print_json(list);
+}
+
+static int
+become(const struct driver_program *p, const struct json *spec,
+	struct argv *a, struct err *err)
+{
+	CLEANUP_FREE char *path = fs_which(p->program);
+	CLEANUP_CLOSE int fd = -1;
+
+	if (!path)
+		return err_set(err, ERR_NOTFOUND,
+			"no %s in PATH: install %s", p->program, p->package);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (p->prepare && p->prepare(spec, a, err))
+		return -1;
+	(void)execv(path, a->v);
+	/* What prepare() did may have hidden the path from us. */
+	if (fd >= 0)
+		(void)fexecve(fd, a->v, environ);
+	return err_sys(err, "cannot execute '%s'", path);
+}
+
+/* -1 with ERR_USAGE that lists those there are. */
+static int
+no_verb(const struct driver_program *p, const char *verb, struct err *err)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	const struct driver_verb *v;
+
+	for (v = p->verbs; v && v->name; v++)
+		buf_addf(&b, ", %s", v->name);
+	return err_set(err, ERR_USAGE,
+		"verb '%.40s' is not one of caps, argv, boot%s", verb, b.s);
+}
+
+static int
+run(const struct driver_program *p, const char *verb, struct err *err)
+{
+	CLEANUP_JSON struct json *spec = NULL;
+	CLEANUP_ARGV struct argv a = ARGV_INIT;
+	const struct driver_verb *v = p->verbs;
+
+	if (!strcmp(verb, "caps"))
+		return print_caps(p);
+	while (v && v->name && strcmp(v->name, verb) != 0)
+		v++;
+	if (v && v->name)
+		return read_spec(&spec, err) || v->run(spec, err) ? -1 : 0;
+	if (strcmp(verb, "argv") != 0 && strcmp(verb, "boot") != 0)
+		return no_verb(p, verb, err);
+	if (read_spec(&spec, err) || p->make_argv(spec, &a, err))
+		return -1;
+	return !strcmp(verb, "argv") ? print_argv(&a) :
+				       become(p, spec, &a, err);
+}
+
+int
+driver_main(const struct driver_program *p, int argc, char **argv)
+{
+	struct err err = ERR_INIT;
+
+	main_init(p->name);
+	if (argc != 2)
+		(void)err_set(&err, ERR_USAGE,
+			"one verb is needed: caps, argv or boot");
+	else if (!run(p, argv[1], &err))
+		return 0;
+	return err.code ? err_print(&err) : EXIT_FAILED;
+}
