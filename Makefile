@@ -96,10 +96,11 @@ $(BUILD)/libexec/driver-$(1): $(patsubst %.c,$(BUILD)/obj/%.o,\
 endef
 $(foreach d,$(DRIVERS:driver-%=%),$(eval $(call driver,$(d))))
 
-# Runs inside guests: static, against musl, with nothing of lib/ but frames.
-INIT_SRC := $(wildcard cmd/forge-init/*.c) lib/vm/frame.c
+# Runs inside guests: static, against musl, with of lib/ only what needs libc.
+INIT_LIB := frame pack tree tree_file walk
+INIT_SRC := $(wildcard cmd/forge-init/*.c) $(INIT_LIB:%=lib/vm/%.c)
 $(BUILD)/libexec/forge-init: $(INIT_SRC) $(wildcard cmd/forge-init/*.h) \
-		lib/vm/frame.h lib/vm/channel.h
+		$(INIT_LIB:%=lib/vm/%.h) lib/vm/channel.h
 	@mkdir -p $(@D)
 	$(MUSL_CC) -std=gnu17 -D_GNU_SOURCE -Os -static -s -I. -Wall -Wextra \
 		-DFORGE_VERSION='"$(VERSION)"' -o $@ $(INIT_SRC)

@@ -1,8 +1,9 @@
 /*
  * forge-init: PID 1 and agent inside a guest.
  *
- * It is linked statically against musl and uses nothing of lib/ but the
- * frames and the list of messages (lib/vm/frame.h, channel.h), so that it
+ * It is linked statically against musl and uses nothing of lib/ but frames,
+ * packs and the list of messages (lib/vm: frame.h, channel.h, pack.h, walk.h,
+ * tree.h), so that it
  * stays small and starts in no time; the rules of lib/base (struct err,
  * banned.h) do not apply here.  Functions return 0, or -1 with errno.
  *
@@ -17,6 +18,7 @@
  *		agent.c	the loop: messages from the host, output to it
  *		exec.c	start a command for the host
  *		connect.c	connect to a port for the host
+ *		copy.c	files for the host, and from it
  *		stdio.c	what goes to a command and comes from it
  *		user.c	/etc/passwd and /etc/group
  *		halt.c	the end
@@ -171,6 +173,16 @@ int exec_start(struct exec *x);
 void exec_resize(struct exec *x, unsigned rows, unsigned cols);
 /* Free everything; the slot is free. */
 void exec_close(struct exec *x);
+
+/* ---- copy.c ---- */
+
+/*
+ * "get PATH": a pack of it to stdout.  "put PATH NAME": stdin is a pack of
+ * what is called NAME, or "." for the content of a directory; where it goes
+ * to says tree_target().  Runs in a child of its own, as the user it is for;
+ * returns its exit status.
+ */
+int copy_main(char **argv);
 
 /* ---- connect.c ---- */
 

@@ -21,6 +21,8 @@ static const struct verb verbs[] = {
 		VERB_HIDDEN, cmd_supervise, NULL },
 	{ "exec", "NAME [--] CMD [ARG...]", "run CMD in a running VM",
 		exec_options, 1, -1, VERB_COMMAND, cmd_exec, VMS },
+	{ "cp", "SRC DST", "copy files into a VM or out of it; one is NAME:PATH",
+		cp_options, 2, 2, 0, cmd_cp, NULL },
 	{ "forward", "NAME [ADDR:]HOSTPORT:PORT...",
 		"make ports of a VM reachable here, until a signal", NULL, 2,
 		-1, 0, cmd_forward, VMS },

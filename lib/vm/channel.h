@@ -75,7 +75,9 @@ enum channel_type {
 	 * Strings, each NUL-terminated, first letter says what: a argument
 	 * (at least one; the first is looked up in PATH), e NAME=VALUE (added
 	 * to a minimal environment), c working directory, u user name or
-	 * number, t "ROWSxCOLS": give it a terminal.
+	 * number, t "ROWSxCOLS": give it a terminal, b anything: no
+	 * program, but what forge-init can do itself: get PATH, put PATH
+	 * NAME, with a pack (pack.h) as stdout or stdin.
 	 */
 	CHANNEL_EXEC = 5,
 	CHANNEL_STARTED = 6, /* u32 pid in the guest */

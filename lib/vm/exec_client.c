@@ -14,6 +14,7 @@
 #include "lib/base/signals.h"
 #include "lib/base/banned.h"
 
+#define IO_ERRORS 4096
 #define STREAM 1 /* a connection carries one command */
 
 /* ---- frames ---- */
@@ -76,6 +77,8 @@ send_exec(struct exec_client *c, struct err *err)
 		add_string(&b, 'u', r->user);
 	if (r->tty)
 		add_size(&b);
+	if (r->builtin)
+		add_string(&b, 'b', "");
 	if (b.len > CHANNEL_EXEC_MAX)
 		return err_set(err, ERR_PLACE,
 			"arguments and environment are more than 2 MiB");
@@ -122,13 +125,35 @@ end_stdin(struct exec_client *c)
 	send_frame(c, CHANNEL_STDIN_EOF, NULL, 0, 0);
 }
 
+/* What it is given or what it says cannot be dealt with: end it. */
+static void
+io_failed(struct exec_client *c)
+{
+	c->stdin_open = false;
+	exec_client_signal(c, SIGKILL);
+}
+
+static ssize_t
+next_input(struct exec_client *c, void *p, size_t n)
+{
+	const struct exec_io *io = c->request->io;
+	ssize_t k;
+
+	if (!io)
+		return read(STDIN_FILENO, p, n);
+	k = io->input ? io->input(io->arg, p, n, &c->io_err) : 0;
+	if (k < 0)
+		io_failed(c);
+	return k < 0 ? 0 : k;
+}
+
 static void
 read_stdin(struct exec_client *c)
 {
 	static char chunk[FRAME_PAYLOAD_MAX];
 	size_t want = c->stdin_window < sizeof(chunk) ? c->stdin_window :
 							 sizeof(chunk);
-	ssize_t n = read(STDIN_FILENO, chunk, want);
+	ssize_t n = next_input(c, chunk, want);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -211,11 +236,30 @@ write_sink(struct exec_client *c, int which)
 	give_credit(c, which);
 }
 
+/* request->io takes it at once: it is only counted. */
+static void
+io_output(struct exec_client *c, const struct frame *f, int which)
+{
+	const struct exec_io *io = c->request->io;
+
+	if (which && io->errors->len + f->length <= IO_ERRORS)
+		buf_add(io->errors, f->payload, f->length);
+	if (!which && !c->io_err.code &&
+		io->output(io->arg, f->payload, f->length, &c->io_err))
+		io_failed(c);
+	c->sinks[which].written += f->length;
+	give_credit(c, which);
+}
+
 static void
 on_output(struct exec_client *c, const struct frame *f, int which)
 {
 	struct sink *s = &c->sinks[which];
 
+	if (c->request->io) {
+		io_output(c, f, which);
+		return;
+	}
 	if (s->fd < 0 || sink_left(s) + f->length > CHANNEL_WINDOW) {
 		s->written += f->length; /* nobody wants it */
 		give_credit(c, which);
@@ -325,11 +369,17 @@ exec_client_close(struct exec_client *c)
 	buf_release(&c->sinks[1].b);
 }
 
+static bool
+wants_stdin(const struct exec_client *c)
+{
+	return c->sent && c->stdin_open && c->stdin_window &&
+		!conn_full(&c->conn);
+}
+
 int
 exec_client_fds(const struct exec_client *c, struct pollfd *fds)
 {
-	bool want = c->sent && c->stdin_open && c->stdin_window &&
-		!conn_full(&c->conn);
+	bool want = wants_stdin(c) && !c->request->io;
 	int i;
 
 	fds[0] = (struct pollfd){ .fd = c->conn.fd,
@@ -373,6 +423,8 @@ exec_client_step(struct exec_client *c, const struct pollfd *fds,
 		write_sink(c, 0);
 	if (fds[4].fd >= 0 && fds[4].revents && c->sinks[1].fd >= 0)
 		write_sink(c, 1);
+	while (c->request->io && wants_stdin(c))
+		read_stdin(c); /* at most a window */
 	(void)conn_flush(&c->conn); /* its end is seen when reading */
 	if (c->exited && !sink_left(&c->sinks[0]) && !sink_left(&c->sinks[1]))
 		c->done = true;
@@ -405,6 +457,10 @@ exec_client_signal(struct exec_client *c, int sig)
 static int
 loop(struct exec_client *c, int sigfd, struct err *err)
 {
+	/* Whatever is to be sent first need not be waited for. */
+	while (c->request->io && wants_stdin(c))
+		read_stdin(c);
+	(void)conn_flush(&c->conn);
 	while (!c->done) {
 		struct pollfd fds[EXEC_CLIENT_FDS + 1];
 		int sig, n = exec_client_fds(c, fds);
@@ -435,8 +491,12 @@ exec_client_run(const struct exec_request *r, int sock, int *ret_status,
 		0;
 	exec_client_close(&c);
 	cleanup_close(&sigfd);
-	if (!rc && c.why[0])
+	if (!rc && !c.io_err.code && c.why[0])
 		(void)err_set(err, ERR_SYS, "%s", c.why);
+	if (!rc && c.io_err.code) {
+		*err = c.io_err;
+		rc = -1;
+	}
 	*ret_status = c.status;
 	return rc;
 }

@@ -24,12 +24,27 @@
 
 #define EXEC_ENV_MAX (1u << 20)
 
+/*
+ * Instead of our stdin, stdout and stderr: input gives up to n bytes of the
+ * command's stdin, 0 at its end (NULL: it has none), output takes its stdout.
+ * Both return -1 with err to end it: the command is killed, and that is the
+ * error told.  The first 4 KiB of its stderr go to errors.
+ */
+struct exec_io {
+	ssize_t (*input)(void *arg, void *p, size_t n, struct err *err);
+	int (*output)(void *arg, const void *p, size_t n, struct err *err);
+	void *arg;
+	struct buf *errors;
+};
+
 struct exec_request {
 	const char *const *argv; /* NULL-terminated, at least one */
 	const struct argv *env; /* NAME=VALUE */
 	const char *workdir, *user; /* or NULL */
 	int env_fd; /* more of env, NUL-separated, read to its end; or -1 */
 	bool tty;
+	bool builtin; /* argv is for forge-init itself (channel.h) */
+	const struct exec_io *io; /* or NULL */
 };
 
 struct sink {
@@ -55,6 +70,7 @@ struct exec_client {
 			* output not be written; else "" */
 	bool raw;
 	struct termios saved;
+	struct err io_err; /* of request->io */
 	int64_t killed; /* a signal for us: the monotonic deadline; -1 */
 };
 
