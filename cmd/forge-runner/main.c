@@ -33,7 +33,7 @@ static const struct verb verbs[] = {
 		cmd_why, JOBS },
 	{ "pools", "", "the configured pools and how full they are", NULL, 0,
 		0, 0, cmd_pools, NULL },
-	{ "sync", "", "repair after crashes: dead runners, ghosts at GitHub",
+	{ "sync", "", "repair after crashes; with --jobs, after lost webhooks",
 		sync_options, 0, 0, 0, cmd_sync, NULL },
 };
 

@@ -6,13 +6,14 @@
 #include "lib/base/cmd.h"
 #include "lib/base/parse.h"
 #include "lib/runner/log.h"
+#include "lib/runner/poll.h"
 #include "lib/runner/runner.h"
 #include "lib/runner/stop.h"
 #include "lib/runner/sync.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
-static int arg_now, arg_follow, arg_dry;
+static int arg_now, arg_follow, arg_dry, arg_jobs;
 
 const struct poptOption stop_options[] = {
 	{ "now", 0, POPT_ARG_NONE, &arg_now, 0,
@@ -27,6 +28,8 @@ const struct poptOption logs_options[] = {
 const struct poptOption sync_options[] = {
 	{ "dry-run", 'n', POPT_ARG_NONE, &arg_dry, 0,
 		"only say what would be done", NULL },
+	{ "jobs", 0, POPT_ARG_NONE, &arg_jobs, 0,
+		"ask GitHub for jobs that no webhook told of", NULL },
 	POPT_TABLEEND
 };
 
@@ -88,7 +91,8 @@ cmd_sync(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) || runner_sync(st, arg_dry, tell, NULL, err))
+	if (state_open(&st, err) || (arg_jobs ? poll_jobs(st, arg_dry, tell, NULL, err) :
+			runner_sync(st, arg_dry, tell, NULL, err)))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -185,19 +185,6 @@ cleanup_github(struct github **gh)
 	github_close(*gh);
 }
 
-/* "repos/O/R", "orgs/O" or "enterprises/E"; caller frees. */
-static int
-account_of(const char *scope, char **ret, struct err *err)
-{
-	const char *name;
-
-	if (scope_check(scope, err))
-		return -1;
-	name = strchr(scope, ':') + 1;
-	*ret = xasprintf("%.*ss/%s", (int)(name - 1 - scope), scope, name);
-	return 0;
-}
-
 /* A call that is answered with JSON. */
 static int
 call_scope(struct github *gh, const char *scope, struct github_call *call,
@@ -206,7 +193,7 @@ call_scope(struct github *gh, const char *scope, struct github_call *call,
 	CLEANUP_FREE char *account = NULL, *path = NULL;
 	CLEANUP_EXTRA struct github_extra extra = GITHUB_EXTRA_INIT;
 
-	if (account_of(scope, &account, err))
+	if (github_account(scope, &account, err))
 		return -1;
 	path = xasprintf("/%s%s", account, rest);
 	call->path = path;

@@ -57,6 +57,8 @@ const char *github_api(const struct github *gh);
 int scope_check(const char *s, struct err *err)
 	__attribute__((warn_unused_result));
 
+bool github_is_app(const struct github *gh); /* not a token */
+
 struct github_runner {
 	int64_t id;
 	char name[128];
@@ -89,6 +91,36 @@ int github_group(struct github *gh, const char *scope, const char *name,
 int github_job(struct github *gh, const char *repo, int64_t id,
 	struct json **ret, struct err *err)
 	__attribute__((warn_unused_result));
+
+/* ---- any other call ---- */
+
+struct github_reply {
+	struct json *json; /* NULL: no body, or not changed */
+	bool unchanged; /* since etag */
+	char *etag; /* or NULL */
+	char *cursor; /* of the next page, where pages are told so; or NULL */
+};
+#define GITHUB_REPLY_INIT ((struct github_reply){ 0 })
+#define CLEANUP_REPLY __attribute__((cleanup(github_reply_release)))
+void github_reply_release(struct github_reply *r);
+
+#define GITHUB_APP "app" /* as a scope: the App itself, by its JWT */
+
+/*
+ * GET path, from the api base on ("/orgs/acme/repos"), as who may see scope
+ * (NULL: the only installation).  etag (may be NULL): of what the caller has.
+ */
+int github_get(struct github *gh, const char *scope, const char *path,
+	const char *etag, struct github_reply *ret, struct err *err)
+	__attribute__((warn_unused_result));
+/* POST without a body; it must do no harm twice. */
+int github_post(struct github *gh, const char *scope, const char *path,
+	struct github_reply *ret, struct err *err)
+	__attribute__((warn_unused_result));
+/* "orgs/acme", "repos/acme/app", "enterprises/x"; caller frees. */
+int github_account(const char *scope, char **ret, struct err *err)
+	__attribute__((warn_unused_result));
+
 /* {"limit","remaining","reset"} of the core resource; costs nothing. */
 int github_rate(struct github *gh, struct json **ret, struct err *err)
 	__attribute__((warn_unused_result));

@@ -313,3 +313,9 @@ github_call_for(struct github *gh, const char *account,
 			gh->name);
 	return rc;
 }
+
+bool
+github_is_app(const struct github *gh)
+{
+	return gh->app_id != NULL;
+}

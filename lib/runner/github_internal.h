@@ -6,7 +6,7 @@
  *	github_call.c		one call: retries, and errors from statuses
  *	github_auth.c		whose token it carries
  *	github_answer.c		JSON of an answer to what it means
- *	github_list.c		lists, page by page, and conditional requests
+ *	github_get.c		the calls by path, conditional ones among them
  *	rate.h			when a call may be made
  */
 #ifndef FORGE_RUNNER_GITHUB_INTERNAL_H

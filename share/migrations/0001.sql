@@ -99,6 +99,7 @@ CREATE TABLE job (
 	queued_at INTEGER,
 	started_at INTEGER,
 	completed_at INTEGER,
+	missing_at INTEGER,       -- when GitHub first did not know it
 	updated_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX job_open ON job (state) WHERE state <> 'completed';
@@ -132,7 +133,7 @@ CREATE INDEX runner_open ON runner (state) WHERE state <> 'done';
 CREATE INDEX runner_unremoved ON runner (registered) WHERE registered = 1;
 CREATE INDEX runner_done ON runner (pool, done_at) WHERE state = 'done';
 
--- [runner] Conditional requests: what GitHub answered last.
+-- [runner] Conditional requests: what GitHub answered last; see etag.h.
 CREATE TABLE etag (
 	url TEXT PRIMARY KEY,
 	tag TEXT NOT NULL,

@@ -13,6 +13,7 @@
 def wanted:
 	test("^/(repos/[^/]+/[^/]+|orgs/[^/]+|enterprises/[^/]+)/actions/runner(s|-groups)(/|$)")
 	or test("^/repos/[^/]+/[^/]+/actions/(jobs|runs)(/|$)")
+	or test("^/(orgs/[^/]+/repos|(repos/[^/]+|orgs)/[^/]+/hooks)$")
 	or test("^/(app/hook|(repos/[^/]+|orgs)/[^/]+/hooks/[^/]+)/deliveries(/|$)")
 	or test("^/(repos/[^/]+|orgs|users)/[^/]+/installation$")
 	or test("^/app(/installations(/[^/]+(/access_tokens)?)?)?$")

@@ -237,6 +237,15 @@ def installation_repositories(api, req):
     return api.paged(req, rows, "repositories", repository_selection="all")
 
 
+@route("GET", "/repos", scopes=SCOPES[1:2])
+def org_repositories(api, req):
+    login = api.scope(req).partition(":")[2].lower()
+    names = sorted({run["repo"] for run in api.store.runs.values()})
+    return api.paged(req, [api.store.shapes.minimal_repository(name)
+                           for name in names
+                           if name.split("/")[0].lower() == login])
+
+
 @route("GET", "/rate_limit", "none")
 def rate_limit(api, req):
     def bucket(name):
@@ -409,6 +418,16 @@ def run_cancel(api, req):
 
 HOOKS = (("/app/hook", "jwt", None),
          (r"/hooks/\d+", "token", SCOPES[:2]))
+
+
+@route("GET", "/hooks", scopes=SCOPES[:2])
+def hooks(api, req):
+    """One hook, number 1, or none without a webhook URL."""
+    if not api.opts.webhook_url:
+        return api.paged(req, [])
+    return api.paged(req, [api.store.shapes.hook(
+        api.scope(req), api.opts.webhook_url,
+        "form" if api.opts.webhook_form else "json")])
 
 
 def deliveries(api, req):

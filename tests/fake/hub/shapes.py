@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import time
 import zlib
 
 
@@ -11,6 +12,9 @@ def stamp(when):
         return None
     moment = datetime.datetime.fromtimestamp(int(when), datetime.timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+PUSHED = stamp(time.time())
 
 
 def number(text):
@@ -108,7 +112,7 @@ class Shapes:
         out = self.minimal_repository(name)
         born = stamp(1700000000)
         out.update({
-            "created_at": born, "updated_at": born, "pushed_at": born,
+            "created_at": born, "updated_at": born, "pushed_at": PUSHED,
             "git_url": f"git://127.0.0.1/{name}.git",
             "ssh_url": f"git@127.0.0.1:{name}.git",
             "clone_url": f"{self.web}/{name}.git",
@@ -200,6 +204,25 @@ class Shapes:
              "conclusion": conclusion,
              "started_at": begun, "completed_at": ended},
         ]
+
+    def hook(self, scope, url, content):
+        kind, _, name = scope.partition(":")
+        own = f"{self.api}/{kind}s/{name}/hooks/1"
+        out = {
+            "type": "Repository" if kind == "repo" else "Organization",
+            "id": 1, "name": "web", "active": True,
+            "events": ["workflow_job"],
+            "config": {"url": url, "content_type": content,
+                       "insecure_ssl": "0", "secret": "********"},
+            "updated_at": stamp(1700000000), "created_at": stamp(1700000000),
+            "url": own, "ping_url": f"{own}/pings",
+            "deliveries_url": f"{own}/deliveries",
+        }
+        if kind == "repo":
+            out["test_url"] = f"{own}/test"
+            out["last_response"] = {"code": None, "status": "unused",
+                                    "message": None}
+        return out
 
     def run(self, row, status, conclusion, updated):
         repo = f"{self.api}/repos/{row['repo']}"
