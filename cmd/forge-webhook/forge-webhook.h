@@ -5,7 +5,8 @@
 #include <popt.h>
 #include "lib/base/err.h"
 
-extern const struct poptOption accept_options[], prune_options[];
+extern const struct poptOption accept_options[], prune_options[],
+	redeliver_options[];
 
 /* The whole program under a web server. */
 int cgi_main(const char *name);
@@ -16,6 +17,7 @@ int cmd_list(int argc, const char **argv, struct err *err);
 int cmd_show(int argc, const char **argv, struct err *err);
 int cmd_replay(int argc, const char **argv, struct err *err);
 int cmd_ingest(int argc, const char **argv, struct err *err);
+int cmd_redeliver(int argc, const char **argv, struct err *err);
 int cmd_prune(int argc, const char **argv, struct err *err);
 
 #endif

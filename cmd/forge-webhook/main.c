@@ -25,6 +25,8 @@ static const struct verb verbs[] = {
 		1, 1, 0, cmd_replay, GUIDS },
 	{ "ingest", "", "bring spooled deliveries into the database", NULL, 0,
 		0, 0, cmd_ingest, NULL },
+	{ "redeliver", "", "take deliveries that failed from GitHub's record",
+		redeliver_options, 0, 0, 0, cmd_redeliver, NULL },
 	{ "prune", "", "forget old deliveries", prune_options, 0, 0, 0,
 		cmd_prune, NULL },
 };
