@@ -20,11 +20,13 @@ int exec_arg_tty;
 const struct poptOption exec_options[] = { EXEC_OPTIONS, POPT_TABLEEND };
 
 int
-exec_request_make(const char *const *command, struct argv *env,
+exec_request_make(const char *const *command,
+	const struct image_config *image, struct argv *env,
 	struct exec_request *ret, struct err *err)
 {
 	char **e;
 
+	argv_pushv(env, (const char *const *)image->env.v);
 	for (e = exec_arg_env; e && *e; e++) {
 		if (!strchr(*e, '=') || **e == '=')
 			return err_set(err, ERR_USAGE,
@@ -36,7 +38,9 @@ exec_request_make(const char *const *command, struct argv *env,
 			fd_nonblock(exec_arg_env_fd, true)))
 		return err_sys(err, "--env-fd %d", exec_arg_env_fd);
 	*ret = (struct exec_request){ .argv = command, .env = env,
-		.workdir = exec_arg_workdir, .user = exec_arg_user,
+		.workdir = exec_arg_workdir ? exec_arg_workdir :
+					      image->workdir,
+		.user = exec_arg_user ? exec_arg_user : image->user,
 		.env_fd = exec_arg_env_fd, .tty = exec_arg_tty != 0 };
 	return 0;
 }
@@ -46,6 +50,7 @@ cmd_exec(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
 	CLEANUP_ARGV struct argv env = ARGV_INIT;
+	CLEANUP_IMAGE_CONFIG struct image_config image = IMAGE_CONFIG_INIT;
 	struct exec_request request;
 	const char **command;
 	int n = argc - 1, sock, status;
@@ -55,10 +60,12 @@ cmd_exec(int argc, const char **argv, struct err *err)
 	command = cmd_command(&n, argv + 1);
 	if (!n)
 		return cmd_usage(err, "exec: a command is needed");
-	if (exec_request_make(command, &env, &request, err))
-		return err_status(err->code);
 	if (state_open(&st, err) ||
-		supervisor_connect(st, argv[0], &sock, err) ||
+		image_config_of_vm(st, argv[0], &image, err))
+		return EXIT_PLACE;
+	if (exec_request_make(command, &image, &env, &request, err))
+		return err->code == ERR_USAGE ? EXIT_USAGE : EXIT_PLACE;
+	if (supervisor_connect(st, argv[0], &sock, err) ||
 		exec_client_run(&request, sock, &status, err))
 		return EXIT_PLACE;
 	return status;

@@ -7,6 +7,7 @@
 
 #include "lib/base/argv.h"
 #include "lib/vm/exec_client.h"
+#include "lib/vm/image_config.h"
 
 #define EXEC_OPTIONS                                                         \
 	{ "env", 'e', POPT_ARG_ARGV, &exec_arg_env, 0,                       \
@@ -30,10 +31,12 @@ extern char *exec_arg_workdir, *exec_arg_user;
 extern int exec_arg_tty;
 
 /*
- * The request for a command and the options; env is filled and must outlive
- * the request.  ERR_USAGE for an env that is no NAME=VALUE.
+ * The request for a command: what the image says, unless the options say
+ * otherwise.  env is filled; it and the image's must outlive the request.
+ * ERR_USAGE for an env that is no NAME=VALUE.
  */
-int exec_request_make(const char *const *command, struct argv *env,
+int exec_request_make(const char *const *command,
+	const struct image_config *image, struct argv *env,
 	struct exec_request *ret, struct err *err)
 	__attribute__((warn_unused_result));
 

@@ -14,6 +14,7 @@
 #include "lib/state/state.h"
 #include "lib/vm/driver.h"
 #include "lib/vm/image.h"
+#include "lib/vm/image_config.h"
 #include "lib/vm/supervise.h"
 #include "lib/base/banned.h"
 
@@ -132,47 +133,12 @@ make_boot(struct state *st, struct vm_boot *boot, struct err *err)
 
 /* ---- run ---- */
 
-/* What the image says to run, when nobody else does; /bin/sh at last. */
-static void
-default_command(const struct image *im, struct argv *ret)
-{
-	CLEANUP_JSON struct json *list = json_get(im->manifest, "entrypoint");
-	size_t i, n = list ? json_len(list, "") : 0;
-
-	for (i = 0; i < n; i++) {
-		CLEANUP_JSON struct json *word = json_at(list, i);
-
-		argv_push(ret, json_str(word, "", ""));
-	}
-	if (!ret->n)
-		argv_push(ret, "/bin/sh");
-}
-
-/* Environment, user and directory of the image come before the options. */
-static void
-image_defaults(const struct image *im, struct argv *env)
-{
-	CLEANUP_JSON struct json *list = json_get(im->manifest, "env");
-	size_t i, n = list ? json_len(list, "") : 0;
-
-	for (i = 0; i < n; i++) {
-		CLEANUP_JSON struct json *word = json_at(list, i);
-
-		if (strchr(json_str(word, "", ""), '='))
-			argv_push(env, json_str(word, "", ""));
-	}
-	if (!exec_arg_user && json_has(im->manifest, "user"))
-		exec_arg_user = xstrdup(json_str(im->manifest, "user", ""));
-	if (!exec_arg_workdir && json_has(im->manifest, "workdir"))
-		exec_arg_workdir =
-			xstrdup(json_str(im->manifest, "workdir", ""));
-}
-
 static int
 run(struct state *st, const char **command, int n, int *ret_status,
 	struct err *err)
 {
 	CLEANUP_IMAGE struct image im = IMAGE_INIT;
+	CLEANUP_IMAGE_CONFIG struct image_config config = IMAGE_CONFIG_INIT;
 	CLEANUP_ARGV struct argv env = ARGV_INIT, words = ARGV_INIT;
 	struct exec_request request;
 	struct vm_boot boot;
@@ -181,13 +147,13 @@ run(struct state *st, const char **command, int n, int *ret_status,
 		vm_repair(st, false, NULL, NULL, err) ||
 		image_open(st, boot.spec.image, &im, err))
 		return -1;
-	image_defaults(&im, &env);
+	image_config_read(im.manifest, &config);
 	if (n)
 		argv_pushv(&words, command);
 	else
-		default_command(&im, &words);
-	if (exec_request_make((const char *const *)words.v, &env, &request,
-		    err))
+		image_config_command(&config, &words);
+	if (exec_request_make((const char *const *)words.v, &config, &env,
+		    &request, err))
 		return -1;
 	boot.exec = &request;
 	return supervise(st, &boot, ret_status, err);

@@ -120,6 +120,7 @@ FN(la_ssize_t, archive_write_data,
 /* ---- both ---- */
 
 FN_A(archive_errno)
+FN_A(archive_free)
 FN_A(archive_filter_count)
 FN(text, archive_error_string, (struct archive *a), (a))
 FN(int, archive_filter_code, (struct archive *a, int n), (a, n))

@@ -9,7 +9,7 @@
  * replacing takes it alone, and says so when it cannot.
  *
  * manifest.json: {"name","base","digest","created_at","kernel_version",
- * "rootfs","env":["A=B"],"user","workdir","entrypoint":[...],"files":
+ * "rootfs","env":["A=B"],"user","workdir","entrypoint":[],"cmd":[],"files":
  * {"kernel":{"size","sha256"},...}}.
  */
 #ifndef FORGE_VM_IMAGE_H

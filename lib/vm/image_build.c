@@ -20,6 +20,7 @@
 #include "lib/vm/digest.h"
 #include "lib/vm/image.h"
 #include "lib/vm/image_dir.h"
+#include "lib/vm/image_import.h"
 #include "lib/vm/image_root.h"
 #include "lib/vm/initramfs.h"
 #include "lib/vm/kernel.h"
@@ -31,6 +32,7 @@ image_spec_release(struct image_spec *s)
 	argv_release(&s->packages);
 	argv_release(&s->files);
 	argv_release(&s->run);
+	image_config_release(&s->config);
 }
 
 struct build {
@@ -41,6 +43,7 @@ struct build {
 	int fd; /* of tmp */
 	struct json *manifest;
 	struct json *files; /* its part; ours until it is put there */
+	struct image_config found; /* of an import: how it says to run it */
 };
 
 static void
@@ -53,6 +56,13 @@ build_release(struct build *b)
 	free(b->tmp);
 	json_free(b->manifest);
 	json_free(b->files);
+	image_config_release(&b->found);
+}
+
+static bool
+imports(const struct image_spec *spec)
+{
+	return spec->source || spec->initramfs;
 }
 
 static int
@@ -67,7 +77,8 @@ check(const struct image_spec *spec, struct err *err)
 			"--modules needs --kernel: both of one build");
 	if (find_helper("forge-init", &init, err))
 		return -1;
-	return image_root_check(spec, err);
+	return imports(spec) ? image_import_check(spec, err) :
+			       image_root_check(spec, err);
 }
 
 /* The row says what is about to happen; an older digest stays in it. */
@@ -166,7 +177,9 @@ build_kernel(struct build *b, struct err *err)
 				&k, err) :
 			kernel_from_debian(b->st, &k, err))
 		return -1;
-	if (initramfs_build(&k, &initramfs, err) ||
+	if ((b->spec->initramfs &&
+		    image_import_initramfs(b->spec, &initramfs, err)) ||
+		initramfs_build(&k, &initramfs, err) ||
 		write_file(b, IMAGE_KERNEL, &k.image, err) ||
 		write_file(b, IMAGE_INITRAMFS, &initramfs, err) ||
 		seal_file(b, IMAGE_KERNEL, err) ||
@@ -183,9 +196,15 @@ build_root(struct build *b, struct err *err)
 	CLEANUP_FREE char *dir = xasprintf("%s/image/%s", state_path(b->st),
 		b->tmp);
 
-	if (image_root_build(b->st, b->spec, dir, err))
+	if (b->spec->initramfs)
+		return 0; /* it is the root */
+	if (imports(b->spec) ?
+			image_import_root(b->spec, dir, b->manifest,
+				&b->found, err) :
+			image_root_build(b->st, b->spec, dir, err))
 		return -1;
-	json_put_str(b->manifest, "rootfs", "erofs");
+	json_put_str(b->manifest, "rootfs",
+		imports(b->spec) ? "squashfs" : "erofs");
 	return seal_file(b, IMAGE_ROOT, err);
 }
 
@@ -211,8 +230,7 @@ write_manifest(struct build *b, struct err *err)
 	struct json *m = b->manifest;
 
 	json_put(m, "files", steal_ptr(&b->files));
-	json_put(m, "env", json_array());
-	json_put(m, "entrypoint", json_array());
+	image_config_put(imports(b->spec) ? &b->found : &b->spec->config, m);
 	CLEANUP_FREE char *digest = image_digest(m);
 	json_put_str(m, "digest", digest);
 	json_write(m, &text);
@@ -291,7 +309,8 @@ image_build(struct state *st, const struct image_spec *spec,
 	struct json **ret_row, struct err *err)
 {
 	__attribute__((cleanup(build_release))) struct build b = { .st = st,
-		.spec = spec, .dirfd = -1, .fd = -1 };
+		.spec = spec, .dirfd = -1, .fd = -1,
+		.found = IMAGE_CONFIG_INIT };
 	CLEANUP_CLOSE int lock = -1;
 	struct err rest = ERR_INIT;
 	int rc;

@@ -9,6 +9,8 @@
  * Bases: "busybox" (the host's static busybox; a few MB, made in seconds)
  * and "debian" or "debian:SUITE" (minbase, by mmdebstrap).
  *
+ * Or an import of what others made: spec.source, spec.initramfs.
+ *
  * With $SOURCE_DATE_EPOCH set, all times in the image are that, and the same
  * inputs give the same bytes; busybox does so without it (times 0).
  */
@@ -19,6 +21,8 @@
 #include "lib/base/argv.h"
 #include "lib/base/err.h"
 #include "lib/base/json.h"
+#include "lib/vm/image_config.h"
+#include "lib/vm/progress.h"
 
 struct state;
 
@@ -30,13 +34,22 @@ struct image_spec {
 	struct argv run; /* debian: sh -c, inside, at the end */
 	const char *kernel; /* a file instead of Debian's kernel, or NULL */
 	const char *modules; /* directory of its modules, or NULL */
+	struct image_config config; /* how to run what is in it */
+	/*
+	 * An import instead of a base: source is an OCI layout, an archive
+	 * or "-"; or initramfs is the root, a file for kernel.
+	 */
+	const char *source, *initramfs;
+	const char *ref; /* which image of source, or NULL */
+	int64_t max_size; /* of all files of source */
+	const struct progress *bar; /* or NULL */
 	bool replace;
 	bool progress; /* let the tools talk on our stderr */
 };
 
 #define IMAGE_SPEC_INIT \
 	((struct image_spec){ .packages = ARGV_INIT, .files = ARGV_INIT, \
-		.run = ARGV_INIT })
+		.run = ARGV_INIT, .config = IMAGE_CONFIG_INIT })
 #define CLEANUP_IMAGE_SPEC __attribute__((cleanup(image_spec_release)))
 void image_spec_release(struct image_spec *s);
 

@@ -137,6 +137,12 @@ image_digest(const struct json *m)
 
 		buf_addf(&text, "%s %s\n", config[i], s);
 	}
+	if (json_has(m, "cmd")) {
+		CLEANUP_JSON struct json *v = json_get(m, "cmd");
+		CLEANUP_FREE char *s = json_text(v);
+
+		buf_addf(&text, "cmd %s\n", s);
+	}
 	digest_bytes(text.s, text.len, &d);
 	return xasprintf("sha256:%s", d.hex);
 }

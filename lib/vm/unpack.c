@@ -1,50 +1,12 @@
 #include "lib/vm/unpack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/vm/archive.h"
 #include "lib/base/banned.h"
 
 #define CHUNK ((size_t)1 << 20)
-
-static void
-cleanup_archive(struct archive **a)
-{
-	if (*a)
-		(void)archive_read_free(*a); /* reading: nothing is lost */
-}
-#define CLEANUP_ARCHIVE __attribute__((cleanup(cleanup_archive)))
-
-static int
-archive_err(struct archive *a, struct err *err, const char *what)
-{
-	const char *why = archive_error_string(a);
-
-	return err_set(err, ERR_INVALID, "%s: %s", what,
-		why ? why : "cannot be read");
-}
-
-/*
- * A filter that libarchive was built without would run an external program
- * (it says so by ARCHIVE_WARN): then that form is not known here.
- */
-static struct archive *
-new_reader(void)
-{
-	struct archive *a = archive_read_new();
-
-	if (!a)
-		BUG("out of memory");
-	(void)archive_read_support_filter_gzip(a);
-	(void)archive_read_support_filter_xz(a);
-	(void)archive_read_support_filter_lzma(a);
-	(void)archive_read_support_filter_bzip2(a);
-	(void)archive_read_support_filter_lz4(a);
-	(void)archive_read_support_filter_zstd(a);
-	return a;
-}
 
 /* Up to max bytes of the entry; ret grows by what really comes. */
 static int
@@ -58,7 +20,7 @@ read_entry(struct archive *a, size_t max, struct buf *ret, const char *what,
 		buf_grow(ret, want);
 		n = archive_read_data(a, ret->s + ret->len, want);
 		if (n < 0)
-			return archive_err(a, err, what);
+			return archive_fail(a, what, err);
 		if (!n)
 			break;
 		buf_setlen(ret, ret->len + (size_t)n);
@@ -71,13 +33,13 @@ int
 unpack_stream(const void *p, size_t n, size_t max, struct buf *ret,
 	struct err *err)
 {
-	CLEANUP_ARCHIVE struct archive *a = new_reader();
+	CLEANUP_ARCHIVE struct archive *a = archive_reader();
 	struct archive_entry *e;
 
 	(void)archive_read_support_format_raw(a);
 	if (archive_read_open_memory(a, p, n) ||
 		archive_read_next_header(a, &e))
-		return archive_err(a, err, "compressed data");
+		return archive_fail(a, "compressed data", err);
 	if (archive_filter_count(a) < 2)
 		return err_set(err, ERR_INVALID,
 			"compressed data: not in a form known here");
@@ -131,14 +93,14 @@ each_file(struct archive *a, const char *path, const struct unpack *u,
 		if (u->file(name, &data, u->arg, err))
 			return -1;
 	}
-	return rc == ARCHIVE_EOF ? 0 : archive_err(a, err, path);
+	return rc == ARCHIVE_EOF ? 0 : archive_fail(a, path, err);
 }
 
 int
 unpack_deb(const char *path, const struct unpack *u, struct err *err)
 {
 	CLEANUP_ARCHIVE struct archive *outer = archive_read_new();
-	CLEANUP_ARCHIVE struct archive *inner = new_reader();
+	CLEANUP_ARCHIVE struct archive *inner = archive_reader();
 	CLEANUP_FREE struct member *m = xmalloc(sizeof(*m));
 	struct archive_entry *e;
 
@@ -147,7 +109,7 @@ unpack_deb(const char *path, const struct unpack *u, struct err *err)
 	m->outer = outer;
 	(void)archive_read_support_format_ar(outer);
 	if (archive_read_open_filename(outer, path, 65536))
-		return archive_err(outer, err, path);
+		return archive_fail(outer, path, err);
 	do {
 		int rc = archive_read_next_header(outer, &e);
 
@@ -156,10 +118,10 @@ unpack_deb(const char *path, const struct unpack *u, struct err *err)
 				"'%s' is no Debian package: it has no "
 				"data.tar", path);
 		if (rc)
-			return archive_err(outer, err, path);
+			return archive_fail(outer, path, err);
 	} while (strncmp(archive_entry_pathname(e), "data.tar", 8) != 0);
 	(void)archive_read_support_format_tar(inner);
 	if (archive_read_open(inner, m, NULL, read_member, NULL))
-		return archive_err(inner, err, path);
+		return archive_fail(inner, path, err);
 	return each_file(inner, path, u, err);
 }
