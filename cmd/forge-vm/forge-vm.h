@@ -20,6 +20,7 @@ extern const struct poptOption logs_options[];
 extern const struct poptOption doctor_options[];
 extern const struct poptOption image_build_options[];
 extern const struct poptOption image_import_options[];
+extern const struct poptOption image_gc_options[];
 extern const struct poptOption fsck_options[];
 
 int cmd_run(int argc, const char **argv, struct err *err);
@@ -42,6 +43,7 @@ int cmd_lease_release(int argc, const char **argv, struct err *err);
 int cmd_doctor(int argc, const char **argv, struct err *err);
 int cmd_image_build(int argc, const char **argv, struct err *err);
 int cmd_image_import(int argc, const char **argv, struct err *err);
+int cmd_image_gc(int argc, const char **argv, struct err *err);
 int cmd_image_list(int argc, const char **argv, struct err *err);
 int cmd_image_show(int argc, const char **argv, struct err *err);
 int cmd_image_rm(int argc, const char **argv, struct err *err);

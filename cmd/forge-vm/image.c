@@ -13,14 +13,17 @@
 #include "lib/state/state.h"
 #include "lib/vm/image.h"
 #include "lib/vm/image_build.h"
+#include "lib/vm/vm.h"
 #include "lib/base/banned.h"
 
+#define GC_AGE ((int64_t)30 * 24 * 60 * 60 * 1000)
 #define IMPORT_MAX ((int64_t)16 << 30)
 
 static char *arg_base, *arg_kernel, *arg_modules;
 static char *arg_initramfs, *arg_ref, *arg_max_size;
 static char **arg_packages, **arg_files, **arg_run;
-static int arg_replace;
+static char *arg_older_than;
+static int arg_replace, arg_dry;
 static struct bar bar;
 
 #define KERNEL_OPTIONS                                                         \
@@ -56,6 +59,14 @@ const struct poptOption image_import_options[] = {
 	{ "max-size", 0, POPT_ARG_STRING, &arg_max_size, 0,
 		"refuse more than that when unpacked (16G)", "SIZE" },
 	KERNEL_OPTIONS, POPT_TABLEEND
+};
+
+const struct poptOption image_gc_options[] = {
+	{ "older-than", 0, POPT_ARG_STRING, &arg_older_than, 0,
+		"not used for that long (30d)", "DURATION" },
+	{ "dry-run", 'n', POPT_ARG_NONE, &arg_dry, 0,
+		"tell what would be removed, remove nothing", NULL },
+	POPT_TABLEEND
 };
 
 static void
@@ -194,4 +205,29 @@ cmd_image_rm(int argc, const char **argv, struct err *err)
 	if (state_open(&st, err))
 		return err_status(err->code);
 	return cmd_each(argc, argv, "NAME", remove_one, st);
+}
+
+static void
+tell(const char *line, void *arg)
+{
+	(void)arg;
+	puts(line);
+}
+
+int
+cmd_image_gc(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	struct image_gc gc = { .older_than = GC_AGE, .dry = arg_dry,
+		.found = tell };
+
+	(void)argc;
+	(void)argv;
+	if ((arg_older_than &&
+		    parse_duration(arg_older_than, "--older-than",
+			    &gc.older_than, err)) ||
+		state_open(&st, err) || vm_repair(st, false, NULL, NULL, err) ||
+		image_collect(st, &gc, err))
+		return err_status(err->code);
+	return EXIT_OK;
 }

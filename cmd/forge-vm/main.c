@@ -61,6 +61,8 @@ static const struct verb verbs[] = {
 		cmd_image_show, IMAGES },
 	{ "image rm", "NAME...", "remove images that no VM uses", NULL, 1, -1,
 		0, cmd_image_rm, IMAGES },
+	{ "image gc", "", "remove images that nobody uses (-n: only tell)",
+		image_gc_options, 0, 0, 0, cmd_image_gc, NULL },
 	{ "fsck", "", "finish or undo what was broken off (-n: only tell)",
 		fsck_options, 0, 0, 0, cmd_fsck, NULL },
 };

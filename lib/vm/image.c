@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/argv.h"
+#include "lib/base/clock.h"
 #include "lib/base/fs.h"
 #include "lib/base/lock.h"
 #include "lib/base/mem.h"
@@ -125,6 +127,7 @@ row_json(const struct db_rows *rows)
 	json_put_str(o, "digest", db_text(rows, 3));
 	json_put_int(o, "size", db_int(rows, 4));
 	json_put_int(o, "created_at", db_int(rows, 5));
+	json_put_int(o, "used_at", db_int(rows, 6));
 	return o;
 }
 
@@ -137,7 +140,7 @@ image_each(struct state *st, int (*emit)(struct json *row, void *arg),
 	int rc;
 
 	if (state_db(st, &db, err) || db_query(db, &rows,
-		"SELECT name, state, base, digest, size, created_at "
+		"SELECT name, state, base, digest, size, created_at, used_at "
 		"FROM image ORDER BY name", err))
 		return -1;
 	while ((rc = db_next(rows, err)) == 1) {
@@ -161,7 +164,7 @@ image_show(struct state *st, const char *name, struct json **ret,
 
 	if (dirfd < 0 || parse_name(name, "image", err) ||
 		state_db(st, &db, err) || db_query(db, &rows,
-		"SELECT name, state, base, digest, size, created_at "
+		"SELECT name, state, base, digest, size, created_at, used_at "
 		"FROM image WHERE name = ?", err, DB_S(name)))
 		return -1;
 	rc = db_next(rows, err);
@@ -199,14 +202,31 @@ lock_alone(struct state *st, const char *name, int *ret, struct err *err)
 
 /*
  * Out of the way first, then the row, then the bytes: a kill between these
- * leaves what image_fsck() ends as well.
+ * leaves what image_fsck() ends as well.  The lock is held alone.
  */
+static int
+discard(struct state *st, const char *name, const char *reason,
+	struct err *err)
+{
+	CLEANUP_CLOSE int dirfd = image_dir_open(st, err);
+	CLEANUP_FREE char *suffix = random_name(8);
+	CLEANUP_FREE char *tmp = xasprintf(".%s.%s", name, suffix);
+
+	if (dirfd < 0)
+		return -1;
+	if (renameat(dirfd, name, dirfd, tmp) && errno != ENOENT)
+		return err_sys(err, "cannot rename 'image/%s'", name);
+	if (fs_sync_dir(dirfd, ".", err) ||
+		image_forget(st, name, "image.removed", reason, err))
+		return -1;
+	return fs_remove_tree(dirfd, tmp, err);
+}
+
 int
 image_remove(struct state *st, const char *name, struct err *err)
 {
-	CLEANUP_CLOSE int lock = -1, dirfd = -1;
-	CLEANUP_FREE char *digest = NULL, *suffix = random_name(8);
-	CLEANUP_FREE char *tmp = xasprintf(".%s.%s", name, suffix);
+	CLEANUP_CLOSE int lock = -1;
+	CLEANUP_FREE char *digest = NULL;
 	enum image_state state;
 
 	if (parse_name(name, "image", err) ||
@@ -214,15 +234,89 @@ image_remove(struct state *st, const char *name, struct err *err)
 		return -1;
 	if (state == IMAGE_NONE)
 		return no_image(st, name, err);
-	if (lock_alone(st, name, &lock, err))
+	return lock_alone(st, name, &lock, err) ?
+		-1 :
+		discard(st, name, NULL, err);
+}
+
+/* ---- collecting what nobody uses ---- */
+
+#define UNUSED                                                       \
+	"state = 'ready' AND used_at < ?1 AND name NOT IN (SELECT "  \
+	"image FROM vm)"
+
+static int
+unused_names(struct state *st, int64_t before, struct argv *ret,
+	struct err *err)
+{
+	CLEANUP_ROWS struct db_rows *rows = NULL;
+	struct db *db;
+	int rc;
+
+	if (state_db(st, &db, err) || db_query(db, &rows,
+		"SELECT name FROM image WHERE " UNUSED " ORDER BY name", err,
+		DB_I(before)))
 		return -1;
-	dirfd = image_dir_open(st, err);
-	if (dirfd < 0)
+	while ((rc = db_next(rows, err)) == 1)
+		argv_push(ret, db_text(rows, 0));
+	return rc;
+}
+
+/* With the lock held: is it unused still?  *ret_at: since when; 0: no. */
+static int
+unused_since(struct state *st, const char *name, int64_t before,
+	int64_t *ret_at, struct err *err)
+{
+	CLEANUP_ROWS struct db_rows *rows = NULL;
+	struct db *db;
+	int rc;
+
+	if (state_db(st, &db, err) || db_query(db, &rows,
+		"SELECT used_at FROM image WHERE " UNUSED " AND name = ?2",
+		err, DB_I(before), DB_S(name)))
 		return -1;
-	if (renameat(dirfd, name, dirfd, tmp) && errno != ENOENT)
-		return err_sys(err, "cannot rename 'image/%s'", name);
-	if (fs_sync_dir(dirfd, ".", err) ||
-		image_forget(st, name, "image.removed", NULL, err))
+	rc = db_next(rows, err);
+	*ret_at = rc == 1 ? db_int(rows, 0) : 0;
+	return rc < 0 ? -1 : 0;
+}
+
+static int
+collect_one(struct state *st, const char *name, int64_t before,
+	const struct image_gc *gc, struct err *err)
+{
+	CLEANUP_CLOSE int lock = -1;
+	CLEANUP_FREE char *line = NULL;
+	struct err busy = ERR_INIT;
+	int64_t at = 0;
+	char text[16];
+
+	if (state_lock(st, "image", name, 0, 0, &lock, &busy)) {
+		if (busy.code == ERR_BUSY)
+			return 0; /* a VM boots from it just now */
+		*err = busy;
 		return -1;
-	return fs_remove_tree(dirfd, tmp, err);
+	}
+	if (unused_since(st, name, before, &at, err))
+		return -1;
+	if (!at)
+		return 0;
+	line = xasprintf("image '%s' was not used for %s: removed", name,
+		format_duration(clock_wall() - at, text, sizeof(text)));
+	gc->found(line, gc->arg);
+	return gc->dry ? 0 : discard(st, name, "not used", err);
+}
+
+int
+image_collect(struct state *st, const struct image_gc *gc, struct err *err)
+{
+	CLEANUP_ARGV struct argv names = ARGV_INIT;
+	int64_t before = clock_wall() - gc->older_than;
+	size_t i;
+
+	if (unused_names(st, before, &names, err))
+		return -1;
+	for (i = 0; i < names.n; i++)
+		if (collect_one(st, names.v[i], before, gc, err))
+			return -1;
+	return 0;
 }

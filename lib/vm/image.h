@@ -42,7 +42,7 @@ void image_release(struct image *im);
 int image_open(struct state *st, const char *name, struct image *ret,
 	struct err *err) __attribute__((warn_unused_result));
 
-/* {"name","state","base","digest","size","created_at"} each, by name. */
+/* {"name","state","base","digest","size","created_at","used_at"} each, by name. */
 int image_each(struct state *st,
 	int (*emit)(struct json *row, void *arg), void *arg, struct err *err)
 	__attribute__((warn_unused_result));
@@ -52,6 +52,20 @@ int image_show(struct state *st, const char *name, struct json **ret,
 /* ERR_NOTFOUND; ERR_BUSY while a VM boots or runs from it. */
 int image_remove(struct state *st, const char *name, struct err *err)
 	__attribute__((warn_unused_result));
+
+/*
+ * Remove the images from which no VM was booted for older_than ms, and no VM
+ * that has a row, running or not, was booted from.  found() gets a line for
+ * each; with dry, nothing is removed.
+ */
+struct image_gc {
+	int64_t older_than;
+	int dry;
+	void (*found)(const char *line, void *arg);
+	void *arg;
+};
+int image_collect(struct state *st, const struct image_gc *gc,
+	struct err *err) __attribute__((warn_unused_result));
 
 /*
  * Finish or undo what a killed build left: rows in 'building' whose lock is

@@ -197,12 +197,14 @@ image_record(struct state *st, const struct json *m, const char *kind,
 	if (state_db(st, &db, err) || db_begin(db, &t, err))
 		return -1;
 	if (db_run(db, "INSERT INTO image (name, state, base, digest, size, "
-		"created_at) VALUES (?, 'ready', ?, ?, ?, ?) "
+		"created_at, used_at) VALUES (?, 'ready', ?, ?, ?, ?, ?) "
 		"ON CONFLICT (name) DO UPDATE SET state = excluded.state, "
 		"base = excluded.base, digest = excluded.digest, "
-		"size = excluded.size, created_at = excluded.created_at",
+		"size = excluded.size, created_at = excluded.created_at, "
+		"used_at = excluded.used_at",
 		NULL, err, DB_S(name), DB_S(base), DB_S(digest),
-		DB_I(image_size(m)), DB_I(json_int(m, "created_at", 0))))
+		DB_I(image_size(m)), DB_I(json_int(m, "created_at", 0)),
+		DB_I(clock_wall())))
 		return -1;
 	data = json_object();
 	json_put_str(data, "base", base);

@@ -98,6 +98,14 @@ insert(struct db *db, const struct vm_spec *spec, const char *self,
 		spec->name, spec->name);
 }
 
+/* For `forge-vm image gc`. */
+static int
+use_image(struct db *db, const char *image, struct err *err)
+{
+	return db_run(db, "UPDATE image SET used_at = ?2 WHERE name = ?1",
+		NULL, err, DB_S(image), DB_I(clock_wall()));
+}
+
 static int
 give_address(struct db *db, const struct subnet *s,
 	const struct vm_spec *spec, struct vm_address *ret, struct err *err)
@@ -127,6 +135,7 @@ vm_create(struct state *st, const struct vm_spec *spec,
 		subnet_load(st, &s, err) ||
 		proc_identity(getpid(), &self, err) || db_begin(db, &t, err) ||
 		admit(db, &limits, spec, err) || insert(db, spec, self, err) ||
+		use_image(db, spec->image, err) ||
 		give_address(db, &s, spec, ret, err))
 		return -1;
 	data = json_object();

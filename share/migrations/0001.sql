@@ -25,7 +25,8 @@ CREATE TABLE image (
 	base TEXT NOT NULL,
 	digest TEXT,
 	size INTEGER NOT NULL DEFAULT 0,
-	created_at INTEGER NOT NULL
+	created_at INTEGER NOT NULL,
+	used_at INTEGER NOT NULL DEFAULT 0 -- built here, or a VM booted from it
 ) STRICT, WITHOUT ROWID;
 
 -- [vm] One row per VM that exists; the lock run/vm/NAME says whether a

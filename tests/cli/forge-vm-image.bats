@@ -246,6 +246,55 @@ b" ]
 image build busybox\`" ]
 }
 
+# not used since so many seconds, as the database has it
+age() { sqlite3 "$FORGE_STATE/forge.db" "UPDATE image SET used_at =
+	used_at - 1000 * $2 WHERE name = '$1'"; }
+
+@test "gc: what was not used for so long, and nothing else" {
+	build a --base busybox
+	build b --base busybox
+	build c --base busybox
+	age a 3600
+	age b 3600
+	run -0 --separate-stderr forge-vm image gc
+	[ "$output$stderr" = "" ]
+	run -0 forge-vm image gc --older-than 59m -n
+	[ "${lines[0]}" = "image 'a' was not used for 1h00m: removed" ]
+	[ "${#lines[@]}" = 2 ]
+	[ "$(forge-vm image list -q .name | paste -sd ' ')" = "a b c" ]
+	holder -s b
+	run -0 forge-vm image gc --older-than 59m
+	[ "$output" = "image 'a' was not used for 1h00m: removed" ]
+	run -0 ls "$FORGE_STATE/image"
+	[ "$output" = "b
+c" ]
+	[ "$(forge-watch events -q 'select(.kind == "image.removed") |
+		[.subject, .data.reason] | @tsv')" = "a	not used" ]
+	run -2 forge-vm image gc --older-than soon
+}
+
+@test "gc: a VM keeps its image, and a boot makes it used" {
+	use_image
+	age busybox 3600
+	forge-vm start --image busybox --name v --net none >/dev/null
+	age busybox 3600
+	run -0 forge-vm image gc --older-than 1s
+	[ "$output" = "" ]
+	forge-vm stop --timeout 0 v
+	run -0 forge-vm image gc --older-than 1s
+	[ "$output" = "" ]
+	forge-vm destroy v
+	run -0 forge-vm image gc --older-than 59m -n
+	[ "${#lines[@]}" = 1 ]
+	forge-vm run --image busybox --net none -- true
+	run -0 forge-vm image gc --older-than 59m
+	[ "$output" = "" ]
+	sleep 0.1
+	run -0 forge-vm image gc --older-than 50ms
+	[[ $output == "image 'busybox' was not used for "*"s: removed" ]]
+	[ -z "$(ls -A "$FORGE_STATE/image")" ]
+}
+
 @test "fsck: a directory without a row is adopted when it is sound" {
 	use_image
 	run -0 forge-vm image list -q '[.name, .state] | @tsv'
