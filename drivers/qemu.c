@@ -113,16 +113,13 @@ push_net(struct argv *a, const struct json *spec, struct err *err)
 
 	if (!strcmp(mode, "none"))
 		return 0;
-	if (strcmp(mode, "user") != 0)
+	if (strcmp(mode, "user") != 0 && strcmp(mode, "user+loopback") != 0)
 		return err_set(err, ERR_USAGE, "net mode '%s' is not known",
 			mode);
+	/* The other end is passt(1), or nothing of it is different. */
 	argv_push(a, "-netdev");
-	argv_pushf(a, "user,id=net0,ipv6=off,net=%s/%" PRId64
-		      ",host=%s,dns=%s",
-		json_str(spec, "net.network", ""),
-		json_int(spec, "net.prefix", 0),
-		json_str(spec, "net.gateway", ""),
-		json_str(spec, "net.dns", ""));
+	argv_pushf(a, "stream,id=net0,server=off,addr.type=fd,addr.str=%"
+		PRId64, json_int(spec, "fds.net", -1));
 	argv_push(a, "-device");
 	argv_pushf(a, "virtio-net-device,netdev=net0,mac=%s",
 		json_str(spec, "net.mac", ""));
@@ -149,7 +146,8 @@ caps(struct json *o)
 {
 	json_put_bool(o, "machine", true);
 	json_put_str(o, "root", "disk");
-	driver_put_words(o, "net", (const char *[]){ "user", "none", NULL });
+	driver_put_words(o, "net", (const char *[]){ "user", "user+loopback",
+					   "none", NULL });
 	json_put_str(o, "address", "ours");
 	json_put_str(o, "exec", "agent");
 }

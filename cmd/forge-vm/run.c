@@ -16,6 +16,7 @@
 #include "lib/vm/image.h"
 #include "lib/vm/image_config.h"
 #include "lib/vm/supervise.h"
+#include "lib/vm/usernet.h"
 #include "lib/base/banned.h"
 
 static char *arg_name, *arg_image, *arg_memory, *arg_net, *arg_driver;
@@ -32,7 +33,7 @@ static int arg_cpus = 1, arg_notify_fd = -1;
 		{ "memory", 'm', POPT_ARG_STRING, &arg_memory, 0,            \
 			"memory (512M)", "SIZE" },                           \
 		{ "net", 0, POPT_ARG_STRING, &arg_net, 0,                    \
-			"none or user (vm.net, else user)", "MODE" },        \
+			"none, user or user+loopback (vm.net)", "MODE" },        \
 		{ "driver", 0, POPT_ARG_STRING, &arg_driver, 0,              \
 			"hypervisor driver (vm.driver, else qemu)",          \
 			"NAME" },                                            \
@@ -88,9 +89,10 @@ fill_numbers(struct config *c, struct vm_boot *boot, struct err *err)
 static int
 check_names(const struct vm_spec *s, struct err *err)
 {
-	if (strcmp(s->net, "none") != 0 && strcmp(s->net, "user") != 0)
+	if (strcmp(s->net, "none") != 0 && !usernet_mode(s->net))
 		return err_set(err, ERR_USAGE,
-			"--net: '%.40s' is neither none nor user", s->net);
+			"--net: '%.40s' is not none, user or user+loopback",
+			s->net);
 	return parse_name(s->name, "--name", err) ||
 			parse_name(s->image, "--image", err) ||
 			parse_name(s->driver, "--driver", err) ?

@@ -97,6 +97,19 @@ check_qemu(struct doctor *d)
 }
 
 static void
+check_passt(struct doctor *d)
+{
+	CLEANUP_FREE char *path = fs_which("passt");
+
+	if (path)
+		tell_ok(d, "passt", OPTIONAL, path);
+	else
+		tell(d, "passt", OPTIONAL, "missing",
+			"VMs can only be started with --net none",
+			"apt-get install passt");
+}
+
+static void
 check_helper(struct doctor *d, const char *name)
 {
 	CLEANUP_FREE char *path = NULL;
@@ -333,6 +346,7 @@ doctor_run(bool fresh, int (*emit)(struct json *row, void *arg), void *arg,
 	check_state(&d);
 	check_config(&d);
 	check_qemu(&d);
+	check_passt(&d);
 	check_helper(&d, "forge-init");
 	check_helper(&d, "driver-qemu");
 	check_device(&d, "kvm", "/dev/kvm",

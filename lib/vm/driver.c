@@ -25,7 +25,7 @@
 
 /* Their caps say the same (a test compares); asking would cost a process. */
 static const struct driver known[] = {
-	{ "qemu", .machine = true, .nets = "user none" },
+	{ "qemu", .machine = true, .nets = "user user+loopback none" },
 	{ "process", .tree = true, .nets = "none" },
 };
 
@@ -170,10 +170,10 @@ driver_prepare(struct state *st, const char *name, const struct image *image,
 int
 driver_spec(struct state *st, const struct vm_spec *vm,
 	const struct image *image, const struct vm_address *address,
-	const struct subnet *subnet, int channel_fd, int console_fd,
+	const struct subnet *subnet, const struct vm_fds *fds,
 	struct json **ret, struct err *err)
 {
-	struct json *o, *fds;
+	struct json *o, *list;
 	CLEANUP_FREE char *dir = xasprintf("%s/vm/%s", state_path(st),
 		vm->name);
 	const char *accel = NULL;
@@ -197,10 +197,11 @@ driver_spec(struct state *st, const struct vm_spec *vm,
 	json_put_str(o, "accel", accel);
 	json_put_int(o, "tsc_khz", khz);
 	json_put(o, "net", net_spec(vm, address, subnet));
-	fds = json_object();
-	json_put_int(fds, "channel", channel_fd);
-	json_put_int(fds, "console", console_fd);
-	json_put(o, "fds", fds);
+	list = json_object();
+	json_put_int(list, "channel", fds->channel);
+	json_put_int(list, "console", fds->console);
+	json_put_int(list, "net", fds->net);
+	json_put(o, "fds", list);
 	*ret = o;
 	return 0;
 }
@@ -253,7 +254,10 @@ int
 driver_boot(const char *driver, const struct json *spec, struct child *ret,
 	struct err *err)
 {
+	static const char *const fds[] = { "fds.channel", "fds.console",
+		"fds.net" };
 	CLEANUP_PROC struct proc p = PROC_INIT;
+	size_t i;
 
 	if (prepare(&p, driver, "boot", err))
 		return -1;
@@ -262,8 +266,12 @@ driver_boot(const char *driver, const struct json *spec, struct child *ret,
 	p.err = PROC_PIPE;
 	p.parent_death = SIGKILL;
 	p.new_group = true; /* the terminal's ^C is for us to pass on */
-	p.pass[p.npass++] = (int)json_int(spec, "fds.channel", -1);
-	p.pass[p.npass++] = (int)json_int(spec, "fds.console", -1);
+	for (i = 0; i < ARRAY_SIZE(fds); i++) {
+		int fd = (int)json_int(spec, fds[i], -1);
+
+		if (fd >= 0)
+			p.pass[p.npass++] = fd;
+	}
 	if (proc_spawn(&p, ret, err))
 		return -1;
 	return send_spec(ret, spec, err);

@@ -12,12 +12,14 @@
  *	{"name","dir","kernel","initramfs","root" (or null),"rootfs",
  *	 "tree":{"path","id_base"} or null,
  *	 "cpus","memory_mb","accel":"kvm|tcg","tsc_khz" (0: not known),
- *	 "net":{"mode":"none"} or {"mode":"user","address","prefix",
+ *	 "net":{"mode":"none"} or {"mode":"user"|"user+loopback",
+ *		"address","prefix",
  *		"network","gateway","dns","mac"},
- *	 "fds":{"channel","console"}}
- * The two fds are inherited stream sockets: what the guest's port
- * CHANNEL_PORT and its serial console carry.  dir is where the VM's files
- * are.  tree is for drivers whose caps say "root":"tree" (image_tree.h).
+ *	 "fds":{"channel","console","net" (-1 with net none)}}
+ * The fds are inherited stream sockets: what the guest's port CHANNEL_PORT
+ * and its serial console carry, and Ethernet frames, each behind its length
+ * as 4 bytes, big-endian.  dir is where the VM's files are.  tree is for
+ * drivers whose caps say "root":"tree" (image_tree.h).
  *
  * What forge-vm must know of a driver before it can write a spec is in its
  * caps: struct driver.
@@ -59,10 +61,15 @@ int driver_prepare(struct state *st, const char *name,
 	const struct image *image, struct err *err)
 	__attribute__((warn_unused_result));
 
+/* Passed on to the hypervisor; -1: none. */
+struct vm_fds {
+	int channel, console, net;
+};
+
 /* The spec as above; accel and tsc_khz are found out (cached per boot). */
 int driver_spec(struct state *st, const struct vm_spec *vm,
 	const struct image *image, const struct vm_address *address,
-	const struct subnet *subnet, int channel_fd, int console_fd,
+	const struct subnet *subnet, const struct vm_fds *fds,
 	struct json **ret, struct err *err)
 	__attribute__((warn_unused_result));
 

@@ -10,6 +10,7 @@
 #include "lib/vm/image.h"
 #include "lib/vm/lease.h"
 #include "lib/vm/mac.h"
+#include "lib/vm/usernet.h"
 #include "lib/vm/vm.h"
 #include "lib/base/banned.h"
 
@@ -35,6 +36,8 @@ changes(const struct vm_spec *spec, const struct vm_address *a,
 
 		json_push_str(list, lease);
 	}
+	if (usernet_mode(spec->net))
+		json_push_str(list, "process: passt, the guest's network");
 	json_push_str(list, dir);
 	if (tree && !fs_exists(AT_FDCWD, tree)) {
 		CLEANUP_FREE char *unpack = xasprintf(
@@ -54,6 +57,7 @@ vm_plan(struct state *st, const struct vm_spec *spec, struct json **ret,
 	struct vm_address address = { 0 };
 	struct json *driver = NULL, *argv = NULL, *o;
 	struct subnet subnet;
+	struct vm_fds fds = { 3, 4, usernet_mode(spec->net) ? 5 : -1 };
 
 	if (subnet_load(st, &subnet, err) ||
 		image_open(st, spec->image, &im, err))
@@ -63,7 +67,7 @@ vm_plan(struct state *st, const struct vm_spec *spec, struct json **ret,
 			return -1;
 		mac_of(spec->name, address.address, address.mac);
 	}
-	if (driver_spec(st, spec, &im, &address, &subnet, 3, 4, &driver, err))
+	if (driver_spec(st, spec, &im, &address, &subnet, &fds, &driver, err))
 		return -1;
 	if (driver_ask(spec->driver, "argv", driver, &argv, err)) {
 		json_free(driver);

@@ -21,6 +21,7 @@
 #include "lib/base/signals.h"
 #include "lib/state/state.h"
 #include "lib/vm/driver.h"
+#include "lib/vm/usernet.h"
 #include "lib/base/banned.h"
 
 #define STOP_GRACE 10000 /* ms from TERM to KILL inside the guest */
@@ -292,6 +293,21 @@ on_end(struct supervisor *s)
 		proc_exit_status(&status), *last ? ": " : "", last);
 }
 
+/* Without its network a VM is not what was asked for.  It also ends because
+ * the hypervisor did, which is then what is told. */
+static void
+on_usernet(struct supervisor *s)
+{
+	struct pollfd end = { .fd = s->hypervisor.pidfd, .events = POLLIN };
+	struct err err = ERR_INIT;
+
+	usernet_ended(&s->usernet, &err);
+	child_close(&s->usernet);
+	s->usernet = CHILD_INIT;
+	if (!s->stopping && poll(&end, 1, 100) == 0)
+		supervisor_fail(s, err.code, "the network: %s", err.msg);
+}
+
 /* Ours before the command is there, the command's afterwards. */
 static void
 on_signal(struct supervisor *s, int sig)
@@ -341,7 +357,8 @@ on_deadline(struct supervisor *s)
 
 /* ---- the loop ---- */
 
-enum { FD_SIGNALS, FD_CHANNEL, FD_CONSOLE, FD_SAID, FD_END, FD_LISTEN,
+enum { FD_SIGNALS, FD_CHANNEL, FD_CONSOLE, FD_SAID, FD_END, FD_NET,
+	FD_LISTEN,
 	FD_CLIENTS, FD_EXEC = FD_CLIENTS + CLIENTS,
 	FD__MAX = FD_EXEC + EXEC_CLIENT_FDS };
 
@@ -359,6 +376,7 @@ collect(struct supervisor *s, struct pollfd *fds)
 	fds[FD_CONSOLE].fd = s->console_fd;
 	fds[FD_SAID].fd = s->hypervisor.err;
 	fds[FD_END].fd = s->hypervisor.pidfd;
+	fds[FD_NET].fd = s->usernet.pidfd;
 	fds[FD_LISTEN].fd = s->listener;
 	for (i = 0; i < CLIENTS; i++) {
 		struct client *c = &s->clients[i];
@@ -423,6 +441,8 @@ step(struct supervisor *s, struct err *err)
 	if (s->channel.fd >= 0 && conn_flush(&s->channel))
 		conn_release(&s->channel);
 	clients_flush(s);
+	if (fds[FD_NET].revents)
+		on_usernet(s);
 	if (fds[FD_END].revents)
 		on_end(s);
 	else if (s->deadline >= 0 && !clock_left(s->deadline))
@@ -455,7 +475,8 @@ hypervisor_start(struct supervisor *s, struct err *err)
 {
 	CLEANUP_JSON struct json *spec = NULL;
 	CLEANUP_FREE char *identity = NULL;
-	CLEANUP_CLOSE int channel = -1, console = -1;
+	CLEANUP_CLOSE int channel = -1, console = -1, net = -1;
+	struct vm_fds list;
 	int fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
@@ -466,9 +487,14 @@ hypervisor_start(struct supervisor *s, struct err *err)
 		return err_sys(err, "cannot make a socket");
 	s->console_fd = fds[0];
 	console = fds[1];
+	if (usernet_mode(s->boot->spec.net) &&
+		usernet_start(s->boot->spec.net, &s->address, &s->subnet, &net,
+			&s->usernet, err))
+		return -1;
+	list = (struct vm_fds){ channel, console, net };
 	if (driver_prepare(s->st, s->boot->spec.driver, &s->image, err) ||
 		driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
-		    &s->subnet, channel, console, &spec, err) ||
+		    &s->subnet, &list, &spec, err) ||
 		driver_boot(s->boot->spec.driver, spec, &s->hypervisor, err))
 		return -1;
 	(void)fd_nonblock(s->hypervisor.err, true); /* a pipe */
@@ -529,6 +555,9 @@ finish(struct supervisor *s)
 	proc_kill(&s->hypervisor, SIGKILL);
 	if (s->hypervisor.pid && proc_wait(&s->hypervisor, -1, &status, &err))
 		log_error("vm.wait", "name", name, "error", err.msg, NULL);
+	proc_kill(&s->usernet, SIGKILL);
+	if (s->usernet.pid && proc_wait(&s->usernet, -1, &status, &err))
+		log_error("vm.wait", "name", name, "error", err.msg, NULL);
 	if (!s->row)
 		return;
 	if (remove_files(s, &err))
@@ -548,6 +577,7 @@ release(struct supervisor *s)
 	clients_release(s);
 	conn_release(&s->channel);
 	child_close(&s->hypervisor);
+	child_close(&s->usernet);
 	console_close(&s->console);
 	cleanup_close(&s->console_fd);
 	cleanup_close(&s->signals);
@@ -590,7 +620,7 @@ supervise(struct state *st, const struct vm_boot *boot, int *ret_status,
 		s->listener = s->channel.fd = -1;
 	s->channel.out = s->said = BUF_INIT;
 	s->image = IMAGE_INIT;
-	s->hypervisor = CHILD_INIT;
+	s->hypervisor = s->usernet = CHILD_INIT;
 	s->err = ERR_INIT;
 	if (!begin(s, &s->err))
 		while (!s->ended && !step(s, &s->err))

@@ -44,6 +44,7 @@ struct supervisor {
 	int signals;
 	int listener;
 	struct child hypervisor;
+	struct child usernet;
 	struct conn channel;
 	struct client *clients; /* CLIENTS of them */
 	struct link links[LINKS];

@@ -25,7 +25,7 @@ struct vm_spec {
 	const char *name;
 	const char *image;
 	const char *driver; /* "qemu" */
-	const char *net; /* "none" or "user" */
+	const char *net; /* "none", or see usernet.h */
 	int cpus;
 	int64_t memory; /* bytes, whole MiB */
 	bool keep; /* the row stays when it ends */

@@ -62,12 +62,12 @@ option() { jq -r --arg o "$1" '.[index($o) + 1]'; }
 	argv '.accel = "kvm" | .cpus = 2 | .tsc_khz = 0 | .net = {"mode":"user",
 		"address":"10.127.0.16","prefix":16,"network":"10.127.0.0",
 		"gateway":"10.127.0.1","dns":"10.127.0.2",
-		"mac":"02:00:00:00:00:01"}' >argv
+		"mac":"02:00:00:00:00:01"} | .fds.net = 5' >argv
 	[ "$(option -accel <argv)" = kvm ]
 	[ "$(option -cpu <argv)" = host ]
 	[ "$(option -smp <argv)" = 2 ]
 	[ "$(option -append <argv)" = 'console=ttyS0 quiet reboot=t panic=-1' ]
-	[ "$(option -netdev <argv)" = user,id=net0,ipv6=off,net=10.127.0.0/16,host=10.127.0.1,dns=10.127.0.2 ]
+	[ "$(option -netdev <argv)" = stream,id=net0,server=off,addr.type=fd,addr.str=5 ]
 	grep -q 'virtio-net-device,netdev=net0,mac=02:00:00:00:00:01' argv
 }
 

@@ -25,6 +25,8 @@ setup() {
 		"$ROOT/tests/fake/runner-listener:/opt/actions-runner/bin/Runner.Listener" \
 		runner >/dev/null
 	cat >"$FORGE_STATE/config" <<CONF
+[vm]
+	net = user+loopback
 [github "fake"]
 	api = $GITHUB_URL
 	token-file = $PWD/token
