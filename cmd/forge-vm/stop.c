@@ -2,19 +2,16 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/cmd.h"
 #include "lib/base/parse.h"
 #include "lib/state/state.h"
-#include "lib/vm/console.h"
 #include "lib/vm/control.h"
 #include "lib/vm/vm.h"
 #include "lib/base/banned.h"
 
 static char *arg_timeout, *arg_for;
-static int arg_follow;
 
 const struct poptOption stop_options[] = {
 	{ "timeout", 0, POPT_ARG_STRING, &arg_timeout, 0,
@@ -26,11 +23,6 @@ const struct poptOption wait_options[] = {
 		"ready or stopped (stopped)", "WHAT" },
 	{ "timeout", 0, POPT_ARG_STRING, &arg_timeout, 0,
 		"give up then, with status 5", "DURATION" },
-	POPT_TABLEEND
-};
-const struct poptOption logs_options[] = {
-	{ "follow", 'f', POPT_ARG_NONE, &arg_follow, 0,
-		"go on until the VM ends", NULL },
 	POPT_TABLEEND
 };
 
@@ -91,18 +83,6 @@ cmd_wait(int argc, const char **argv, struct err *err)
 	}
 	if (parse_name(argv[0], "NAME", err) || state_open(&st, err) ||
 		vm_wait(st, argv[0], stopped, deadline, err))
-		return err_status(err->code);
-	return EXIT_OK;
-}
-
-int
-cmd_logs(int argc, const char **argv, struct err *err)
-{
-	CLEANUP_STATE struct state *st = NULL;
-
-	(void)argc;
-	if (parse_name(argv[0], "NAME", err) || state_open(&st, err) ||
-		console_print(st, argv[0], arg_follow, STDOUT_FILENO, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

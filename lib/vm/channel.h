@@ -32,6 +32,10 @@
  * yet given back by CREDIT.  A side that is sent more may drop the stream.
  * The guest's writes wait for the host, so the host must go on reading while
  * it waits to write.
+ * Console (a stream between a client and the supervisor; never the guest's):
+ *	client -> supervisor	CONSOLE; STDIN when it may type; CREDIT
+ *	supervisor -> client	STARTED, or EXIT with EBUSY when another types;
+ *			STDOUT, CREDIT, EXIT 0 when the VM ends
  * Control (stream 0):
  *	host -> guest	CLOCK, ENTROPY, SHUTDOWN, PING
  *	guest -> host	PONG
@@ -97,6 +101,7 @@ enum channel_type {
 	CHANNEL_PONG = 20,
 	CHANNEL_CONNECT = 21, /* u16 port: TCP to 127.0.0.1, else to ::1 */
 	CHANNEL_STDOUT_EOF = 22, /* empty: no more STDOUT of a connection */
+	CHANNEL_CONSOLE = 23, /* u8 1: we want to type, 0: only to read */
 };
 
 enum channel_exit {

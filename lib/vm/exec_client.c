@@ -11,10 +11,13 @@
 #include "lib/base/clock.h"
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
+#include "lib/base/mask.h"
 #include "lib/base/signals.h"
 #include "lib/base/banned.h"
 
+#define ESCAPE 0x1d /* control-], as telnet and virsh have it */
 #define IO_ERRORS 4096
+#define GRACE 10000 /* ms from our signal to the command's end */
 #define STREAM 1 /* a connection carries one command */
 
 /* ---- frames ---- */
@@ -66,6 +69,12 @@ send_exec(struct exec_client *c, struct err *err)
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	size_t i, pos;
 
+	if (r->console) {
+		c->sent = true;
+		c->stdin_open = r->types;
+		send_frame(c, CHANNEL_CONSOLE, &r->types, 1, 0);
+		return 0;
+	}
 	for (i = 0; r->argv[i]; i++)
 		add_string(&b, 'a', r->argv[i]);
 	for (i = 0; r->env && i < r->env->n; i++)
@@ -154,12 +163,18 @@ read_stdin(struct exec_client *c)
 	size_t want = c->stdin_window < sizeof(chunk) ? c->stdin_window :
 							 sizeof(chunk);
 	ssize_t n = next_input(c, chunk, want);
+	const char *escape;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
 		end_stdin(c);
 		return;
+	}
+	if (c->request->console && c->raw &&
+		(escape = memchr(chunk, ESCAPE, (size_t)n))) {
+		n = escape - chunk;
+		c->done = true;
 	}
 	c->stdin_window -= (uint32_t)n;
 	send_frame(c, CHANNEL_STDIN, chunk, (size_t)n, 0);
@@ -266,6 +281,8 @@ on_output(struct exec_client *c, const struct frame *f, int which)
 		return;
 	}
 	buf_add(&s->b, f->payload, f->length);
+	if (c->mask[which])
+		mask_text(s->b.s + s->b.len - f->length, f->length);
 }
 
 /* ---- the end ---- */
@@ -275,6 +292,14 @@ exec_failed(struct exec_client *c, uint32_t e)
 {
 	const char *text = strerrordesc_np((int)e);
 
+	if (c->request->console) {
+		c->status = EXIT_CONFLICT;
+		(void)snprintf(c->why, sizeof(c->why), "%s",
+			e == EBUSY ? "somebody else types on this console; "
+				     "--read-only is free" :
+				     "we were too slow for the console");
+		return;
+	}
 	c->status = e == ENOENT ? EXIT_NOCMD : EXIT_NOEXEC;
 	if (e == E2BIG || e == EAGAIN || e == ENOMEM)
 		c->status = EXIT_PLACE;
@@ -355,6 +380,9 @@ exec_client_open(struct exec_client *c, const struct exec_request *r,
 	c->reading_env = r->env_fd >= 0;
 	if (r->tty)
 		make_raw(c);
+	/* What a guest says does nothing to a terminal but on request. */
+	c->mask[0] = !r->tty && isatty(STDOUT_FILENO);
+	c->mask[1] = !r->tty && isatty(STDERR_FILENO);
 	return c->reading_env ? 0 : send_exec(c, err);
 }
 
@@ -415,8 +443,8 @@ exec_client_step(struct exec_client *c, const struct pollfd *fds,
 	if (fds[2].fd >= 0 && fds[2].revents && read_env(c, err))
 		return -1;
 	if (fds[0].revents & (POLLIN | POLLHUP | POLLERR) && read_conn(c))
-		return err_set(err, ERR_PLACE,
-			"the VM ended before the command did");
+		return err_set(err, ERR_PLACE, "the VM ended%s",
+			c->request->console ? "" : " before the command did");
 	if (fds[1].fd >= 0 && fds[1].revents && c->stdin_open)
 		read_stdin(c);
 	if (fds[3].fd >= 0 && fds[3].revents && c->sinks[0].fd >= 0)
@@ -454,6 +482,22 @@ exec_client_signal(struct exec_client *c, int sig)
 
 /* ---- forge-vm exec ---- */
 
+/* A command that does not heed it has some time, as with run. */
+static void
+on_signal(struct exec_client *c, int sig)
+{
+	bool end = sig == SIGTERM || sig == SIGHUP;
+
+	if (c->request->console && (end || sig == SIGINT))
+		c->done = true;
+	else if (!c->request->console || sig == SIGWINCH)
+		exec_client_signal(c, sig);
+	if (end && c->killed < 0 && !c->request->console) {
+		c->killed = clock_mono() + GRACE;
+		c->status = EXIT_SIGNAL + sig;
+	}
+}
+
 static int
 loop(struct exec_client *c, int sigfd, struct err *err)
 {
@@ -466,10 +510,13 @@ loop(struct exec_client *c, int sigfd, struct err *err)
 		int sig, n = exec_client_fds(c, fds);
 
 		fds[n] = (struct pollfd){ .fd = sigfd, .events = POLLIN };
-		if (poll(fds, (nfds_t)n + 1, -1) < 0 && errno != EINTR)
+		if (poll(fds, (nfds_t)n + 1, clock_left(c->killed)) < 0 &&
+			errno != EINTR)
 			return err_sys(err, "poll");
 		while ((sig = signals_next(sigfd)))
-			exec_client_signal(c, sig);
+			on_signal(c, sig);
+		if (c->killed >= 0 && !clock_left(c->killed))
+			break; /* the supervisor kills it when we leave */
 		if (exec_client_step(c, fds, err))
 			return -1;
 	}

@@ -43,6 +43,9 @@ struct exec_request {
 	const char *workdir, *user; /* or NULL */
 	int env_fd; /* more of env, NUL-separated, read to its end; or -1 */
 	bool tty;
+	/* No command, but the VM's console: argv is NULL.  Ends at ^] typed on
+	 * a terminal, or by a signal, with status 0. */
+	bool console, types;
 	bool builtin; /* argv is for forge-init itself (channel.h) */
 	const struct exec_io *io; /* or NULL */
 };
@@ -63,6 +66,7 @@ struct exec_client {
 	uint32_t stdin_window;
 	bool stdin_open;
 	struct sink sinks[2]; /* stdout, stderr */
+	bool mask[2]; /* stdout, stderr: a terminal that gets no raw bytes */
 	bool exited; /* EXIT came; sinks may still hold something */
 	bool done;
 	int status; /* for exit(3) */

@@ -177,6 +177,7 @@ on_ready(struct supervisor *s)
 		return;
 	}
 	s->ready = true;
+	clients_ready(s);
 	s->deadline = s->boot->timeout ? clock_mono() + s->boot->timeout : -1;
 	json_put_int(took, "hello_ms", s->hello_ms);
 	json_put_int(took, "ready_ms", clock_mono() - s->started);
@@ -238,20 +239,6 @@ read_channel(struct supervisor *s)
 
 /* ---- the rest of what can happen ---- */
 
-static void
-read_console(struct supervisor *s)
-{
-	char chunk[16384];
-	ssize_t n = read(s->console_fd, chunk, sizeof(chunk));
-
-	if (n > 0) {
-		console_add(&s->console, chunk, (size_t)n);
-	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-		cleanup_close(&s->console_fd);
-		s->console_fd = -1;
-	}
-}
-
 /* false: there is nothing more now. */
 static bool
 read_said(struct supervisor *s)
@@ -283,6 +270,7 @@ on_end(struct supervisor *s)
 		;
 	if (s->channel.fd >= 0)
 		read_channel(s);
+	console_end(s);
 	if (s->stopping || s->err.code || (s->exec_open && s->exec.done))
 		return;
 	buf_rtrim(&s->said);
@@ -365,7 +353,7 @@ enum { FD_SIGNALS, FD_CHANNEL, FD_CONSOLE, FD_SAID, FD_END, FD_NET,
 static void
 collect(struct supervisor *s, struct pollfd *fds)
 {
-	bool hear = s->ready && !conn_full(&s->channel);
+	bool hear = !conn_full(&s->channel);
 	int i;
 
 	for (i = 0; i < FD__MAX; i++)
@@ -373,7 +361,8 @@ collect(struct supervisor *s, struct pollfd *fds)
 	fds[FD_SIGNALS].fd = s->signals;
 	fds[FD_CHANNEL].fd = s->channel.fd;
 	fds[FD_CHANNEL].events = conn_events(&s->channel);
-	fds[FD_CONSOLE].fd = s->console_fd;
+	fds[FD_CONSOLE].events = console_events(s);
+	fds[FD_CONSOLE].fd = fds[FD_CONSOLE].events ? s->console_fd : -1;
 	fds[FD_SAID].fd = s->hypervisor.err;
 	fds[FD_END].fd = s->hypervisor.pidfd;
 	fds[FD_NET].fd = s->usernet.pidfd;
@@ -385,7 +374,9 @@ collect(struct supervisor *s, struct pollfd *fds)
 			continue;
 		fds[FD_CLIENTS + i].fd = c->conn.fd;
 		fds[FD_CLIENTS + i].events = (short)(conn_events(&c->conn) &
-			(hear && !conn_full(&c->conn) ? ~0 : ~POLLIN));
+			(hear && !c->waiting && !conn_full(&c->conn) ?
+					~0 :
+					~POLLIN));
 	}
 	if (s->exec_open)
 		(void)exec_client_fds(&s->exec, fds + FD_EXEC);
@@ -421,25 +412,36 @@ step_exec(struct supervisor *s, const struct pollfd *fds)
 }
 
 static int
+next_timeout(const struct supervisor *s)
+{
+	int a = clock_left(s->deadline), b = clock_left(s->console_stuck);
+
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+static int
 step(struct supervisor *s, struct err *err)
 {
 	struct pollfd fds[FD__MAX];
 
 	collect(s, fds);
-	if (poll(fds, FD__MAX, clock_left(s->deadline)) < 0)
+	if (poll(fds, FD__MAX, next_timeout(s)) < 0)
 		return errno == EINTR ? 0 : err_sys(err, "poll");
 	if (fds[FD_SIGNALS].revents)
 		read_signals(s);
 	if (fds[FD_CHANNEL].revents & (POLLIN | POLLHUP | POLLERR))
 		read_channel(s);
-	if (fds[FD_CONSOLE].revents)
-		read_console(s);
+	if (fds[FD_CONSOLE].revents & POLLOUT)
+		console_type(s);
+	if (fds[FD_CONSOLE].revents & (POLLIN | POLLHUP | POLLERR))
+		console_read(s);
 	if (fds[FD_SAID].revents)
 		(void)read_said(s); /* the rest when poll says so again */
 	step_clients(s, fds);
 	step_exec(s, fds);
 	if (s->channel.fd >= 0 && conn_flush(&s->channel))
 		conn_release(&s->channel);
+	console_unstick(s);
 	clients_flush(s);
 	if (fds[FD_NET].revents)
 		on_usernet(s);
@@ -617,8 +619,9 @@ supervise(struct state *st, const struct vm_boot *boot, int *ret_status,
 	s->st = st;
 	s->boot = boot;
 	s->lock = s->dir = s->console.fd = s->console_fd = s->signals =
-		s->listener = s->channel.fd = -1;
-	s->channel.out = s->said = BUF_INIT;
+			s->listener = s->channel.fd = -1;
+	s->console_stuck = -1;
+	s->channel.out = s->said = s->typed = BUF_INIT;
 	s->image = IMAGE_INIT;
 	s->hypervisor = s->usernet = CHILD_INIT;
 	s->err = ERR_INIT;

@@ -79,7 +79,7 @@ clients_add(struct supervisor *s, int fd)
 
 	for (i = 0; i < CLIENTS; i++)
 		if (!s->clients[i].used) {
-			s->clients[i].used = true;
+			s->clients[i] = (struct client){ .used = true };
 			conn_init(&s->clients[i].conn, fd);
 			return i;
 		}
@@ -198,8 +198,11 @@ on_credit(struct link *l, const struct frame *f)
 static void
 from_client(struct supervisor *s, int i, const struct frame *f)
 {
-	struct link *l = link_of_client(s, i, f->stream);
+	struct link *l;
 
+	if (console_from_client(s, i, f))
+		return;
+	l = link_of_client(s, i, f->stream);
 	if (f->type == CHANNEL_SHUTDOWN && !f->stream) {
 		supervisor_stop(s, f->length == 4 ? frame_get32(f->payload) :
 						    10000);
@@ -231,17 +234,56 @@ from_client(struct supervisor *s, int i, const struct frame *f)
 	}
 }
 
+/* Before the guest is ready only the console is there. */
+static bool
+must_wait(const struct supervisor *s, int i, const struct frame *f)
+{
+	const struct client *c = &s->clients[i];
+
+	return !s->ready && f->type != CHANNEL_CONSOLE &&
+		(!c->console || f->stream != c->console);
+}
+
+static void
+take_frames(struct supervisor *s, int i)
+{
+	struct client *c = &s->clients[i];
+	struct frame_reader *r = &c->conn.reader;
+	struct frame f;
+	size_t start;
+
+	c->waiting = false;
+	for (;;) {
+		start = r->start;
+		if (!frame_next(r, &f))
+			return;
+		if (must_wait(s, i, &f)) {
+			r->start = start;
+			c->waiting = true;
+			return;
+		}
+		from_client(s, i, &f);
+	}
+}
+
 void
 clients_read(struct supervisor *s, int i)
 {
-	struct conn *c = &s->clients[i].conn;
-	struct frame f;
-	int end = conn_fill(c);
+	int end = conn_fill(&s->clients[i].conn);
 
-	while (frame_next(&c->reader, &f))
-		from_client(s, i, &f);
+	take_frames(s, i);
 	if (end)
 		drop_client(s, i);
+}
+
+void
+clients_ready(struct supervisor *s)
+{
+	int i;
+
+	for (i = 0; i < CLIENTS; i++)
+		if (s->clients[i].used && s->clients[i].waiting)
+			take_frames(s, i);
 }
 
 void
@@ -263,6 +305,7 @@ clients_release(struct supervisor *s)
 		if (s->clients[i].used)
 			conn_release(&s->clients[i].conn);
 	free(s->clients);
+	buf_release(&s->typed);
 	cleanup_close(&s->listener);
 }
 

@@ -20,6 +20,10 @@
 struct client {
 	bool used;
 	struct conn conn;
+	bool waiting; /* with a command, until the guest is ready */
+	uint16_t console; /* its stream when attached to the console; 0 */
+	bool types; /* what it types goes there; one at most */
+	uint32_t window; /* what of the console it still takes */
 };
 
 /* A command or connection in the guest: whose it is, and what the guest may still send. */
@@ -41,6 +45,8 @@ struct supervisor {
 	int dir; /* vm/NAME */
 	struct console console;
 	int console_fd;
+	int64_t console_stuck; /* monotonic ms; -1: nobody is slow */
+	struct buf typed; /* for the console; at most CHANNEL_WINDOW */
 	int signals;
 	int listener;
 	struct child hypervisor;
@@ -66,6 +72,19 @@ void supervisor_fail(struct supervisor *s, enum err_code code,
 	const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void supervisor_stop(struct supervisor *s, uint32_t grace_ms);
 
+/* ---- supervise_console.c ---- */
+
+/* What of POLLIN and POLLOUT console_fd is wanted for. */
+short console_events(struct supervisor *s);
+void console_read(struct supervisor *s);
+void console_type(struct supervisor *s);
+/* At console_stuck: let those go that do not read. */
+void console_unstick(struct supervisor *s);
+/* true: it was about the console, and is done. */
+bool console_from_client(struct supervisor *s, int i, const struct frame *f);
+/* The VM is gone: tell all that there is to those who are attached. */
+void console_end(struct supervisor *s);
+
 /* ---- supervise_clients.c ---- */
 
 int clients_listen(struct supervisor *s, struct err *err)
@@ -74,6 +93,8 @@ void clients_accept(struct supervisor *s);
 /* Add one that is connected already (fd taken over); -1 when full. */
 int clients_add(struct supervisor *s, int fd);
 void clients_read(struct supervisor *s, int i);
+/* The guest is ready: do what waited for that. */
+void clients_ready(struct supervisor *s);
 void clients_flush(struct supervisor *s);
 void clients_release(struct supervisor *s);
 /* A frame of the guest that belongs to a command. */

@@ -127,7 +127,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	w->boot.spec.name = "fuzzed";
 	w->s.boot = &w->boot;
-	w->s.listener = -1;
+	w->s.listener = w->s.console_fd = -1;
+	w->s.console_stuck = -1;
+	w->s.typed = BUF_INIT;
 	w->s.ready = true;
 	w->s.hypervisor = CHILD_INIT;
 	conn_init(&w->s.channel, connected(&guest));
