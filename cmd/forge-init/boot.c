@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -175,9 +176,43 @@ port_there(const void *unused)
 	return found;
 }
 
+static bool
+vsock_there(const void *arg)
+{
+	struct agent *a = *(struct agent *const *)arg;
+
+	if (a->fd < 0)
+		a->fd = vsock_open();
+	return a->fd >= 0;
+}
+
+/* The kernel gives words of its command line with a = as environment. */
+static bool
+told(const char *word, const char *value)
+{
+	const char *s = getenv(word);
+
+	return s && !strcmp(s, value);
+}
+
+static void
+open_vsock(struct agent *a)
+{
+	a->vsock = true;
+	if (!wait_for(vsock_there, &a, PORT_WAIT))
+		return;
+	a->fd = vsock_open(); /* once more, for its errno */
+	if (a->fd < 0)
+		fault(a, "cannot reach the host by vsock", "");
+}
+
 static void
 open_port(struct agent *a)
 {
+	if (told(CHANNEL_WORD, "vsock")) {
+		open_vsock(a);
+		return;
+	}
 	if (wait_for(port_there, NULL, PORT_WAIT))
 		fault(a, "no port named", CHANNEL_PORT);
 	a->fd = open(port, O_RDWR | O_CLOEXEC);
@@ -237,6 +272,7 @@ boot(void)
 	raise_limits();
 	modules_load();
 	frame_reader_init(&a.reader);
+	config.restart = told(CHANNEL_HALT_WORD, "reboot");
 	open_port(&a);
 	agent_greet(&a, &config);
 	a.restart = config.restart;

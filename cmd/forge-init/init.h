@@ -14,6 +14,7 @@
  *		config.c	what the host says this guest is
  *		root.c	the root file system
  *		net.c	the network interface
+ *		vsock.c	the channel where there is no port for it
  *		port.c	frames through the channel
  *		agent.c	the loop: messages from the host, output to it
  *		exec.c	start a command for the host
@@ -40,6 +41,7 @@
 struct agent {
 	int fd; /* the channel */
 	bool pid1;
+	bool vsock; /* the channel can be opened again */
 	bool place; /* PID 1 of namespaces, not of a machine */
 	bool restart; /* at the end, instead of power-off */
 	struct frame_reader reader;
@@ -107,6 +109,11 @@ void open_standard(void);
  * already; the channel is the inherited fd.
  */
 _Noreturn void place(const char *fd);
+
+/* ---- vsock.c ---- */
+
+/* A connection to the host; -1 with errno. */
+int vsock_open(void);
 
 /* ---- module.c ---- */
 

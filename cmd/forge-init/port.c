@@ -1,6 +1,7 @@
 #include "cmd/forge-init/init.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,6 +68,21 @@ agent_send_exit(struct agent *a, uint16_t stream, uint8_t kind, uint32_t value)
 	(void)agent_send(a, CHANNEL_EXIT, stream, p, sizeof(p));
 }
 
+/* As after a restore: connections do not survive it. */
+static void
+reopen(struct agent *a)
+{
+	int fd = vsock_open();
+
+	if (fd < 0)
+		return;
+	(void)fcntl(fd, F_SETFL, fcntl(a->fd, F_GETFL));
+	(void)dup2(fd, a->fd);
+	(void)close(fd);
+	(void)fcntl(a->fd, F_SETFD, FD_CLOEXEC);
+	frame_reader_init(&a->reader);
+}
+
 int
 agent_fill(struct agent *a)
 {
@@ -84,6 +100,8 @@ agent_fill(struct agent *a)
 		return -1;
 	/* Whoever holds the host end may come back. */
 	(void)poll(NULL, 0, HUP_PAUSE);
+	if (a->vsock)
+		reopen(a);
 	return 0;
 }
 

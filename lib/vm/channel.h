@@ -52,6 +52,17 @@
 #define CHANNEL_VERSION 1
 /* name of the virtio-serial port that carries the channel */
 #define CHANNEL_PORT "forge.agent"
+/*
+ * Without such a port the guest connects to this vsock port of the host, and
+ * its kernel's command line has the words CHANNEL_WORD "=vsock".  A
+ * hypervisor with hybrid vsock (cloud-hypervisor, firecracker) connects in
+ * turn to its own socket's path with "_PORT" added, where we listen.
+ */
+#define CHANNEL_VSOCK 1024
+#define CHANNEL_VSOCK_SUFFIX "_1024"
+#define CHANNEL_WORD "FORGE_CHANNEL"
+/* "=reboot": the machine has no power-off, as in CONFIG. */
+#define CHANNEL_HALT_WORD "FORGE_HALT"
 /* bytes in flight per stream and kind before CREDIT is needed */
 #define CHANNEL_WINDOW (256u * 1024)
 /* EXEC parts together; Linux's own limit for argv and environment */

@@ -27,6 +27,10 @@
 static const struct driver known[] = {
 	{ "qemu", .machine = true, .nets = "user user+loopback none" },
 	{ "process", .tree = true, .nets = "none" },
+	{ "cloud-hypervisor", .machine = true, .vsock = true,
+		.nets = "none" },
+	{ "firecracker", .machine = true, .vsock = true, .restart = true,
+		.nets = "none" },
 };
 
 static int
@@ -38,7 +42,9 @@ ask_caps(const char *name, struct driver *ret, struct err *err)
 	if (driver_ask(name, "caps", NULL, &caps, err))
 		return -1;
 	*ret = (struct driver){ .machine = json_bool(caps, "machine", true),
-		.tree = !strcmp(json_str(caps, "root", ""), "tree") };
+		.tree = !strcmp(json_str(caps, "root", ""), "tree"),
+		.vsock = !strcmp(json_str(caps, "channel", ""), "vsock"),
+		.restart = !strcmp(json_str(caps, "halt", ""), "reboot") };
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
 	nets = json_get(caps, "net");
 	n = nets ? json_len(nets, "") : 0;
@@ -136,9 +142,14 @@ check_net(const struct driver *d, const char *mode, struct err *err)
 }
 
 static int
-find_speed(struct state *st, const struct image *image, const char **ret_accel,
-	int64_t *ret_khz, struct err *err)
+find_speed(struct state *st, const struct driver *d, const struct image *image,
+	const char **ret_accel, int64_t *ret_khz, struct err *err)
 {
+	/* Those that only know KVM say themselves what is wrong with it. */
+	if (d->vsock) {
+		*ret_accel = "kvm";
+		return 0;
+	}
 	if (accel_probe(st, image->kernel, image->initramfs, ret_accel, err))
 		return -1;
 	return strcmp(*ret_accel, "tcg") ? 0 : tsc_khz(st, ret_khz, err);
@@ -182,7 +193,7 @@ driver_spec(struct state *st, const struct vm_spec *vm,
 
 	if (driver_find(vm->driver, &d, err) || check_net(&d, vm->net, err))
 		return -1;
-	if (d.machine && find_speed(st, image, &accel, &khz, err))
+	if (d.machine && find_speed(st, &d, image, &accel, &khz, err))
 		return -1;
 	o = json_object();
 	json_put_str(o, "name", vm->name);

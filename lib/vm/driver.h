@@ -5,6 +5,12 @@
  *	argv	spec on stdin; stdout: the hypervisor's argv, a JSON array
  *	boot	spec on stdin; becomes the hypervisor (same process, so that
  *		whoever started it holds the real pid)
+ *	config	spec on stdin; stdout: what it writes to files beside its
+ *		argv, JSON; where there is such
+ *	stop, pause, resume
+ *		{"dir"} on stdin, of a VM that runs; for those that have an
+ *		API socket.  stop takes "mode": "power-button" (asks the
+ *		guest), "shutdown" (ends the guest), "vmm" (the hypervisor)
  * Exit status 0, 30 not found, 31 exists, else failed with one line on
  * stderr.
  *
@@ -18,8 +24,9 @@
  *	 "fds":{"channel","console","net" (-1 with net none)}}
  * The fds are inherited stream sockets: what the guest's port CHANNEL_PORT
  * and its serial console carry, and Ethernet frames, each behind its length
- * as 4 bytes, big-endian.  dir is where the VM's files are.  tree is for
- * drivers whose caps say "root":"tree" (image_tree.h).
+ * as 4 bytes, big-endian.  With "channel":"vsock" in the caps there is no
+ * channel fd (-1).  dir is where the VM's files are.  tree is for drivers
+ * whose caps say "root":"tree" (image_tree.h).
  *
  * What forge-vm must know of a driver before it can write a spec is in its
  * caps: struct driver.
@@ -41,6 +48,8 @@ struct subnet;
 struct driver {
 	char name[32];
 	bool machine; /* "machine": a kernel is booted */
+	bool vsock; /* "channel":"vsock": the guest connects, see vsock.h */
+	bool restart; /* "halt":"reboot": guests end by that */
 	bool tree; /* "root":"tree": wants a directory, not a disk */
 	char nets[64]; /* "net": modes by spaces, the default first */
 };

@@ -23,12 +23,12 @@ read_spec(struct json **ret, struct err *err)
 	return json_parse(b.s, b.len, ret, err);
 }
 
-static int
-print_json(const struct json *j)
+int
+driver_print(const struct json *j, struct err *err)
 {
 	CLEANUP_FREE char *text = json_text(j);
 
-	return puts(text) < 0 ? -1 : 0;
+	return puts(text) < 0 ? err_sys(err, "cannot write to stdout") : 0;
 }
 
 void
@@ -42,7 +42,7 @@ driver_put_words(struct json *o, const char *key, const char *const *words)
 }
 
 static int
-print_caps(const struct driver_program *p)
+print_caps(const struct driver_program *p, struct err *err)
 {
 	CLEANUP_JSON struct json *o = json_object();
 	CLEANUP_FREE char *path = fs_which(p->program);
@@ -59,17 +59,17 @@ print_caps(const struct driver_program *p)
 		json_push_str(verbs, v->name);
 	json_put(o, "verbs", verbs);
 	p->caps(o);
-	return print_json(o);
+	return driver_print(o, err);
 }
 
 static int
-print_argv(const struct argv *a)
+print_argv(const struct argv *a, struct err *err)
 {
 	CLEANUP_JSON struct json *o = json_object(), *list = NULL;
 
 	driver_put_words(o, "argv", (const char *const *)a->v);
 	list = json_get(o, "argv");
-	return print_json(list);
+	return driver_print(list, err);
 }
 
 static int
@@ -113,7 +113,7 @@ run(const struct driver_program *p, const char *verb, struct err *err)
 	const struct driver_verb *v = p->verbs;
 
 	if (!strcmp(verb, "caps"))
-		return print_caps(p);
+		return print_caps(p, err);
 	while (v && v->name && strcmp(v->name, verb) != 0)
 		v++;
 	if (v && v->name)
@@ -122,7 +122,7 @@ run(const struct driver_program *p, const char *verb, struct err *err)
 		return no_verb(p, verb, err);
 	if (read_spec(&spec, err) || p->make_argv(spec, &a, err))
 		return -1;
-	return !strcmp(verb, "argv") ? print_argv(&a) :
+	return !strcmp(verb, "argv") ? print_argv(&a, err) :
 				       become(p, spec, &a, err);
 }
 
@@ -137,5 +137,5 @@ driver_main(const struct driver_program *p, int argc, char **argv)
 			"one verb is needed: caps, argv or boot");
 	else if (!run(p, argv[1], &err))
 		return 0;
-	return err.code ? err_print(&err) : EXIT_FAILED;
+	return err_print(&err);
 }

@@ -36,7 +36,27 @@ struct driver_verb {
 	int (*run)(const struct json *spec, struct err *err);
 };
 
+/* An answer to stdout. */
+int driver_print(const struct json *j, struct err *err)
+	__attribute__((warn_unused_result));
+
 int driver_main(const struct driver_program *p, int argc, char **argv);
+
+/*
+ * For hypervisors that have the serial line as stdin and stdout, and sockets
+ * by name: go to the VM's directory and make fds.console 0 and 1.
+ */
+int driver_enter(const struct json *spec, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * One request to the API socket "api.sock" in spec's "dir": body may be NULL.
+ * An answer other than 2xx is ERR_SYS with what it said.
+ */
+int driver_api(const struct json *spec, const char *method, const char *path,
+	const struct json *body, struct err *err)
+	__attribute__((warn_unused_result));
+#define DRIVER_API "api.sock"
 
 /* "words" of a NULL-terminated list as a JSON array, under key. */
 void driver_put_words(struct json *o, const char *key,

@@ -20,12 +20,13 @@
 #include "lib/base/parse.h"
 #include "lib/base/signals.h"
 #include "lib/state/state.h"
-#include "lib/vm/driver.h"
 #include "lib/vm/usernet.h"
+#include "lib/vm/vsock.h"
 #include "lib/base/banned.h"
 
 #define STOP_GRACE 10000 /* ms from TERM to KILL inside the guest */
 #define STOP_EXTRA 5000 /* ms more for the power-off itself */
+#define LOST_WAIT 1000 /* ms for a hypervisor to say itself why it ends */
 #define SAID_MAX 16384
 #define LOCK_WAIT 200 /* ms: who looks for the dead holds it an instant */
 
@@ -126,7 +127,7 @@ send_config(struct supervisor *s)
 	random_bytes(seed, sizeof(seed));
 	buf_addhex(&entropy, seed, sizeof(seed));
 	add_config(&b, "entropy", entropy.s);
-	add_config(&b, "halt", "poweroff");
+	add_config(&b, "halt", s->driver.restart ? "reboot" : "poweroff");
 	f.payload = (const unsigned char *)b.s;
 	f.length = (uint32_t)b.len;
 	conn_send(&s->channel, &f);
@@ -231,8 +232,22 @@ read_channel(struct supervisor *s)
 {
 	struct frame f;
 
-	if (conn_fill(&s->channel))
+	if (s->awaited) { /* it is the listener still */
+		int fd = s->channel.fd;
+
+		if (!vsock_accept(&fd, s->dir)) {
+			conn_init(&s->channel, fd);
+			s->awaited = false;
+		}
+		return;
+	}
+	if (conn_fill(&s->channel)) {
 		conn_release(&s->channel); /* the end is seen by its pidfd */
+		/* or not at all, when the machine was reset in place */
+		s->lost = s->driver.vsock && !s->stopping;
+		if (s->lost)
+			s->deadline = clock_mono() + LOST_WAIT;
+	}
 	while (frame_next(&s->channel.reader, &f))
 		from_guest(s, &f);
 }
@@ -329,7 +344,11 @@ on_deadline(struct supervisor *s)
 	char text[16];
 
 	s->deadline = -1;
-	if (s->stopping || s->signal) {
+	if (s->lost) {
+		supervisor_fail(s, ERR_PLACE,
+			"the guest went away: it was reset, or its agent "
+			"died");
+	} else if (s->stopping || s->signal) {
 		s->stopping = true;
 		kill_hypervisor(s);
 	} else if (!s->ready) {
@@ -472,6 +491,27 @@ directory_open(struct supervisor *s, struct err *err)
 		0;
 }
 
+/* Its other end is what the driver inherits, unless the guest connects. */
+static int
+channel_open(struct supervisor *s, int *ret_theirs, struct err *err)
+{
+	int fds[2];
+
+	if (driver_find(s->boot->spec.driver, &s->driver, err))
+		return -1;
+	if (s->driver.vsock) {
+		if (vsock_listen(s->dir, fds, err))
+			return -1;
+		s->awaited = true;
+	} else {
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+			return err_sys(err, "cannot make a socket");
+		*ret_theirs = fds[1];
+	}
+	conn_init(&s->channel, fds[0]);
+	return 0;
+}
+
 static int
 hypervisor_start(struct supervisor *s, struct err *err)
 {
@@ -481,10 +521,8 @@ hypervisor_start(struct supervisor *s, struct err *err)
 	struct vm_fds list;
 	int fds[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
-		return err_sys(err, "cannot make a socket");
-	conn_init(&s->channel, fds[0]);
-	channel = fds[1];
+	if (channel_open(s, &channel, err))
+		return -1;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
 		return err_sys(err, "cannot make a socket");
 	s->console_fd = fds[0];
@@ -539,10 +577,15 @@ begin(struct supervisor *s, struct err *err)
 static int
 remove_files(struct supervisor *s, struct err *err)
 {
+	static const char *const files[] = { "ctl.sock", "api.sock",
+		VSOCK_FILE, VSOCK_FILE CHANNEL_VSOCK_SUFFIX,
+		"firecracker.json" };
+	size_t i;
+
 	if (!s->boot->spec.keep)
 		return vm_remove_files(s->st, s->boot->spec.name, err);
-	if (s->dir >= 0)
-		(void)unlinkat(s->dir, "ctl.sock", 0); /* it may not be there */
+	for (i = 0; s->dir >= 0 && i < ARRAY_SIZE(files); i++)
+		(void)unlinkat(s->dir, files[i], 0); /* it may not be there */
 	return 0;
 }
 

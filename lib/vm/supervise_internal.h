@@ -7,6 +7,7 @@
 
 #include "lib/base/proc.h"
 #include "lib/vm/console.h"
+#include "lib/vm/driver.h"
 #include "lib/vm/image.h"
 #include "lib/vm/lease.h"
 #include "lib/vm/supervise.h"
@@ -59,6 +60,9 @@ struct supervisor {
 	bool exec_open;
 	struct buf said; /* the hypervisor's stderr */
 	bool row; /* there is a row to end */
+	struct driver driver;
+	bool awaited; /* channel.fd listens for the guest */
+	bool lost; /* the guest closed its channel */
 	bool configured, ready, stopping, ended;
 	int64_t started; /* monotonic ms */
 	int64_t hello_ms; /* since then */

@@ -2,7 +2,8 @@
 # What any driver must do: the contract of a place, from the outside.  The file
 # goes by as many names as there are drivers (links), and the name says which
 # one is put through it; DRIVER=NAME tries another.  A hypervisor that is not
-# installed, or needs KVM where that does not work, is skipped and says so.
+# installed, or needs KVM where that does not work, is skipped and says so;
+# "fake-NAME" is driver NAME with the stand-in of its hypervisor.
 
 # Tests are subshells, run sets stderr, a dollar in quotes is for sh, and "!"
 # would not end a test.
@@ -14,8 +15,14 @@ load images
 setup_file() {
 	local name=${BATS_TEST_FILENAME##*/driver-}
 	export LIB_DRIVER=${DRIVER:-${name%.bats}} LIB_WHY=''
+	export LIB_FAKE=''
+	case $LIB_DRIVER in
+	fake-*)
+		LIB_DRIVER=${LIB_DRIVER#fake-}
+		LIB_FAKE=$BATS_TEST_DIRNAME/../fake/vmm ;;
+	esac
 	common_setup
-	export LIB_STATE=$FORGE_STATE
+	export LIB_STATE=$FORGE_STATE PATH=${LIB_FAKE:+$LIB_FAKE:}$PATH
 	fit || return 0
 	use_image busybox
 	forge-vm start --driver "$LIB_DRIVER" -i busybox --net none -n shared \
@@ -35,8 +42,8 @@ fit() {
 	program=$(jq -r .program <<<"$caps")
 	[ "$program" != null ] ||
 		LIB_WHY="the program of $LIB_DRIVER is not in PATH"
-	case $LIB_DRIVER in
-	cloud-hypervisor | firecracker)
+	case $LIB_DRIVER/$LIB_FAKE in
+	cloud-hypervisor/ | firecracker/)
 		[ -n "$LIB_WHY" ] || kvm_works || LIB_WHY="KVM does not work here" ;;
 	esac
 	[ -z "$LIB_WHY" ]
@@ -51,7 +58,7 @@ kvm_works() {
 setup() {
 	common_setup
 	[ -z "$LIB_WHY" ] || skip "$LIB_WHY"
-	export FORGE_STATE=$LIB_STATE
+	export FORGE_STATE=$LIB_STATE PATH=${LIB_FAKE:+$LIB_FAKE:}$PATH
 }
 
 teardown() { common_teardown; }
