@@ -33,7 +33,7 @@ ordinary() {
 	[ "$(driver-process caps | jq -c '[.driver, .machine, .root, .net]')" = \
 		'["process",false,"tree",["none"]]' ]
 	[ "$(driver-qemu caps | jq -c '[.driver, .machine, .root, .net]')" = \
-		'["qemu",true,"disk",["user","none"]]' ]
+		'["qemu",true,"disk",["user","user+loopback","none"]]' ]
 }
 
 @test "process: no privileges to gain, few capabilities, a filter" {
