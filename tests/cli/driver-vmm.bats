@@ -101,7 +101,7 @@ log() {
 	grep -qx vsock files
 	[ -z "$(grep -x vsock_1024 files)" ] # the guest came, nobody else may
 	forge-vm stop "log-$1"
-	[ "$(ls "$FORGE_STATE/vm/log-$1")" = console.log ]
+	[ -z "$(find "$FORGE_STATE/vm/log-$1" -type f,s ! -name "console*")" ]
 	forge-vm destroy "log-$1"
 }
 
