@@ -147,7 +147,7 @@ main(int argc, char **argv)
 		{ "pause", pause_vm }, { "resume", resume_vm },
 		{ NULL, NULL } };
 	static const struct driver_program p = { "driver-cloud-hypervisor",
-		caps, make_argv, prepare, PROGRAM,
+		caps, make_argv, prepare, driver_kvm, PROGRAM,
 		"it from its project's releases", verbs };
 
 	return driver_main(&p, argc, argv);

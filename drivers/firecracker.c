@@ -174,7 +174,7 @@ main(int argc, char **argv)
 		{ "stop", stop }, { "pause", pause_vm },
 		{ "resume", resume_vm }, { NULL, NULL } };
 	static const struct driver_program p = { "driver-firecracker", caps,
-		make_argv, prepare, PROGRAM,
+		make_argv, prepare, driver_kvm, PROGRAM,
 		"it from its project's releases", verbs };
 
 	return driver_main(&p, argc, argv);

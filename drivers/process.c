@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "drivers/process/process.h"
@@ -126,6 +127,51 @@ prepare(const struct json *spec, struct argv *a, struct err *err)
 	return make_argv(spec, a, err);
 }
 
+/* In a process of its own, since there is no way back. */
+_Noreturn static void
+try_walls(int report)
+{
+	struct err err = ERR_INIT;
+
+	if (chdir("/etc"))
+		(void)err_sys(&err, "cannot enter '/etc'");
+	else if (!userns_enter(0, &err))
+		(void)!stage_mount(1 << 20, &err);
+	_exit(write_all(report, err.msg, strlen(err.msg)) != 0);
+}
+
+static int
+check(const char **ret_fix, struct err *why)
+{
+	CLEANUP_BUF struct buf said = BUF_INIT;
+	CLEANUP_FREE char *unpacker = NULL;
+	struct err err = ERR_INIT;
+	int fds[2], rc;
+	pid_t child;
+
+	*ret_fix = "apt-get install erofs-utils";
+	if (!(unpacker = fs_which("fsck.erofs")))
+		return err_set(why, ERR_NOTFOUND,
+			"no fsck.erofs in PATH to unpack images");
+	*ret_fix = "sysctl user.max_user_namespaces=10000 "
+		   "kernel.unprivileged_userns_clone=1, and see if AppArmor "
+		   "restricts user namespaces";
+	if (pipe2(fds, O_CLOEXEC))
+		return err_sys(why, "cannot make a pipe");
+	child = fork();
+	if (child < 0)
+		return err_sys(why, "cannot fork");
+	if (!child)
+		try_walls(fds[1]);
+	(void)close(fds[1]); /* the child's */
+	rc = buf_read_fd(&said, fds[0], sizeof(why->msg), "its report", &err);
+	(void)close(fds[0]); /* read only */
+	(void)waitpid(child, NULL, 0);
+	if (rc || said.len)
+		return err_set(why, ERR_SYS, "%s", rc ? err.msg : said.s);
+	return 0;
+}
+
 static void
 caps(struct json *o)
 {
@@ -140,7 +186,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct driver_program p = { "driver-process", caps,
-		make_argv, prepare, "bwrap", "bubblewrap", NULL };
+		make_argv, prepare, check, "bwrap", "bubblewrap", NULL };
 
 	return driver_main(&p, argc, argv);
 }

@@ -31,6 +31,10 @@ print_text(const struct json *plan)
 
 		printf("# %s\n", json_str(line, "", ""));
 	}
+	if (!json_bool(plan, "usable", true))
+		printf("# cannot be started here: %s (%s)\n",
+			json_str(plan, "why", "nobody knows why"),
+			json_str(plan, "fix", "see `forge-vm doctor`"));
 	return 0;
 }
 

@@ -1,4 +1,5 @@
 #include "lib/vm/doctor.h"
+#include "lib/vm/doctor_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,20 +25,9 @@
 #define NEED_MEMORY ((int64_t)512 << 20) /* one small guest with QEMU */
 #define NEED_DISK ((int64_t)512 << 20) /* an image and some logs */
 
-struct doctor {
-	int (*emit)(struct json *row, void *arg);
-	void *arg;
-	bool able;
-	int stop; /* what emit returned, when not 0 */
-	struct state *st; /* NULL: it cannot be opened */
-};
-
-enum need { OPTIONAL, REQUIRED };
-
-/* detail may be NULL; fix NULL: the check is ok. */
-static void
-tell(struct doctor *d, const char *check, enum need need, const char *status,
-	const char *detail, const char *fix)
+void
+doctor_tell(struct doctor *d, const char *check, enum need need,
+	const char *status, const char *detail, const char *fix)
 {
 	struct json *row;
 
@@ -58,7 +48,7 @@ static void
 tell_ok(struct doctor *d, const char *check, enum need need,
 	const char *detail)
 {
-	tell(d, check, need, "ok", detail, NULL);
+	doctor_tell(d, check, need, "ok", detail, NULL);
 }
 
 /* A program in PATH, with the package that has it. */
@@ -72,13 +62,14 @@ check_tool(struct doctor *d, const char *name, enum need need,
 	if (path)
 		tell_ok(d, name, need, path);
 	else
-		tell(d, name, need, "missing", why, fix);
+		doctor_tell(d, name, need, "missing", why, fix);
 }
 
 static void
 check_qemu(struct doctor *d)
 {
 	static const char name[] = "qemu-system-x86_64";
+	enum need need = strcmp(d->driver, "qemu") ? OPTIONAL : REQUIRED;
 	CLEANUP_PROC struct proc p = PROC_INIT;
 	CLEANUP_BUF struct buf out = BUF_INIT;
 	struct err err = ERR_INIT;
@@ -88,9 +79,9 @@ check_qemu(struct doctor *d)
 	if (!proc_run(&p, NULL, &out, 65536, 10000, &err)) {
 		buf_setlen(&out, strcspn(out.s, "\n"));
 		err_clean(out.s);
-		tell_ok(d, name, REQUIRED, out.s);
+		tell_ok(d, name, need, out.s);
 	} else {
-		tell(d, name, REQUIRED,
+		doctor_tell(d, name, need,
 			err.code == ERR_NOTFOUND ? "missing" : "failed",
 			err.msg, "apt-get install qemu-system-x86");
 	}
@@ -104,7 +95,7 @@ check_passt(struct doctor *d)
 	if (path)
 		tell_ok(d, "passt", OPTIONAL, path);
 	else
-		tell(d, "passt", OPTIONAL, "missing",
+		doctor_tell(d, "passt", OPTIONAL, "missing",
 			"VMs can only be started with --net none",
 			"apt-get install passt");
 }
@@ -116,7 +107,7 @@ check_helper(struct doctor *d, const char *name)
 	struct err err = ERR_INIT;
 
 	if (find_helper(name, &path, &err))
-		tell(d, name, REQUIRED, "missing", err.msg,
+		doctor_tell(d, name, REQUIRED, "missing", err.msg,
 			"install forge again, or set $FORGE_LIBEXEC");
 	else
 		tell_ok(d, name, REQUIRED, path);
@@ -134,9 +125,9 @@ check_device(struct doctor *d, const char *check, const char *path,
 		(void)close(fd);
 		tell_ok(d, check, OPTIONAL, path);
 	} else if (errno == EACCES || errno == EPERM) {
-		tell(d, check, OPTIONAL, "failed", why, denied);
+		doctor_tell(d, check, OPTIONAL, "failed", why, denied);
 	} else {
-		tell(d, check, OPTIONAL, "missing", why, missing);
+		doctor_tell(d, check, OPTIONAL, "missing", why, missing);
 	}
 }
 
@@ -176,15 +167,17 @@ check_kvm_boot(struct doctor *d, bool fresh)
 	if (!d->st)
 		return; /* told already */
 	if (find_accel(d, fresh, &a, &err))
-		tell(d, check, OPTIONAL,
+		doctor_tell(d, check, OPTIONAL,
 			err.code == ERR_NOTFOUND ? "missing" : "failed",
 			err.msg, "forge-vm image build busybox, then again");
 	else if (!strcmp(a.name, "kvm"))
 		tell_ok(d, check, OPTIONAL, a.reason);
-	else
-		tell(d, check, OPTIONAL, "failed", a.reason,
+	else {
+		d->no_kvm = xstrdup(a.reason);
+		doctor_tell(d, check, OPTIONAL, "failed", a.reason,
 			"VMs run emulated (TCG), several times slower: use a "
 			"host where KVM works");
+	}
 }
 
 static void
@@ -196,12 +189,12 @@ check_images(struct doctor *d)
 	if (!d->st)
 		return;
 	if (image_each(d->st, first_image, &name, &err))
-		tell(d, "image", OPTIONAL, "failed", err.msg,
+		doctor_tell(d, "image", OPTIONAL, "failed", err.msg,
 			"forge-vm fsck");
 	else if (name)
 		tell_ok(d, "image", OPTIONAL, name);
 	else
-		tell(d, "image", OPTIONAL, "missing", "there is none yet",
+		doctor_tell(d, "image", OPTIONAL, "missing", "there is none yet",
 			"forge-vm image build busybox");
 }
 
@@ -215,14 +208,14 @@ check_state(struct doctor *d)
 
 	if (state_open(&d->st, &err)) {
 		d->st = NULL;
-		tell(d, "state", REQUIRED, "failed", err.msg,
+		doctor_tell(d, "state", REQUIRED, "failed", err.msg,
 			"give -C DIR, or set $FORGE_STATE");
 		return;
 	}
 	tell_ok(d, "state", REQUIRED, state_path(d->st));
 	if (state_db(d->st, &db, &err) ||
 		db_get_int(db, &version, "PRAGMA user_version", &err)) {
-		tell(d, "database", REQUIRED, "failed", err.msg,
+		doctor_tell(d, "database", REQUIRED, "failed", err.msg,
 			"restore forge.db, or move it away to begin anew");
 		return;
 	}
@@ -242,12 +235,14 @@ check_config(struct doctor *d)
 		return;
 	if (state_config(d->st, &config, &err) ||
 		config_check(config, &lines, &err)) {
-		tell(d, "config", REQUIRED, "failed", err.msg,
+		doctor_tell(d, "config", REQUIRED, "failed", err.msg,
 			"mend it: see forge-config(5)");
 		return;
 	}
+	free(d->driver);
+	d->driver = xstrdup(config_str(config, "vm", NULL, "driver", "qemu"));
 	for (i = 0; i < lines.n; i++)
-		tell(d, "config", OPTIONAL, "failed", lines.v[i],
+		doctor_tell(d, "config", OPTIONAL, "failed", lines.v[i],
 			"mend it: see forge-config(5)");
 	if (!lines.n)
 		tell_ok(d, "config", OPTIONAL, NULL);
@@ -280,7 +275,7 @@ check_amount(struct doctor *d, const char *check, int64_t have, int64_t need,
 	if (have >= need)
 		tell_ok(d, check, REQUIRED, detail);
 	else
-		tell(d, check, REQUIRED, "failed", less, fix);
+		doctor_tell(d, check, REQUIRED, "failed", less, fix);
 }
 
 static void
@@ -308,7 +303,7 @@ check_cgroup(struct doctor *d)
 	else if (fs_exists(AT_FDCWD, "/sys/fs/cgroup/memory"))
 		tell_ok(d, "cgroup", OPTIONAL, "version 1");
 	else
-		tell(d, "cgroup", OPTIONAL, "missing",
+		doctor_tell(d, "cgroup", OPTIONAL, "missing",
 			"no limits beyond those of QEMU",
 			"mount -t cgroup2 none /sys/fs/cgroup");
 }
@@ -324,7 +319,7 @@ check_userns(struct doctor *d)
 	if (!proc_run(&p, NULL, NULL, 0, 10000, &err))
 		tell_ok(d, "user-namespaces", OPTIONAL, NULL);
 	else
-		tell(d, "user-namespaces", OPTIONAL, "failed", err.msg,
+		doctor_tell(d, "user-namespaces", OPTIONAL, "failed", err.msg,
 			"sysctl user.max_user_namespaces=10000 "
 			"kernel.unprivileged_userns_clone=1");
 }
@@ -340,7 +335,8 @@ int
 doctor_run(bool fresh, int (*emit)(struct json *row, void *arg), void *arg,
 	bool *ret_able, struct err *err)
 {
-	struct doctor d = { .emit = emit, .arg = arg, .able = true };
+	struct doctor d = { .emit = emit, .arg = arg, .able = true,
+		.driver = xstrdup("qemu") };
 
 	(void)err; /* every failure here is an answer */
 	check_state(&d);
@@ -348,11 +344,11 @@ doctor_run(bool fresh, int (*emit)(struct json *row, void *arg), void *arg,
 	check_qemu(&d);
 	check_passt(&d);
 	check_helper(&d, "forge-init");
-	check_helper(&d, "driver-qemu");
 	check_device(&d, "kvm", "/dev/kvm",
 		"switch virtualisation on (firmware, or nested in the host)",
 		"adduser $USER kvm, then log in again");
 	check_kvm_boot(&d, fresh);
+	doctor_drivers(&d);
 	check_images(&d);
 	check_tool(&d, "mkfs.erofs", OPTIONAL, "image build needs it",
 		"erofs-utils");
@@ -367,13 +363,12 @@ doctor_run(bool fresh, int (*emit)(struct json *row, void *arg), void *arg,
 	check_disk(&d);
 	check_cgroup(&d);
 	check_userns(&d);
-	check_device(&d, "vsock", "/dev/vhost-vsock",
-		"modprobe vhost_vsock (QEMU does without)",
-		"run as root, or adduser $USER kvm");
 	check_device(&d, "tun", "/dev/net/tun",
 		"modprobe tun (for --net tap)",
 		"run as root (for --net tap)");
 	state_close(d.st);
+	free(d.driver);
+	free(d.no_kvm);
 	*ret_able = d.able;
 	return d.stop;
 }

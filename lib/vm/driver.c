@@ -33,6 +33,12 @@ static const struct driver known[] = {
 		.nets = "none" },
 };
 
+const char *
+driver_known(size_t i)
+{
+	return i < ARRAY_SIZE(known) ? known[i].name : NULL;
+}
+
 static int
 ask_caps(const char *name, struct driver *ret, struct err *err)
 {

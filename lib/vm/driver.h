@@ -1,7 +1,8 @@
 /*
  * driver: a hypervisor, behind an executable libexec/forge/driver-NAME VERB.
  *
- *	caps	stdout: what it can do, JSON
+ *	caps	stdout: what it can do, JSON; "usable" here and now, else "why"
+ *		not and a "fix"; "program": its path or null
  *	argv	spec on stdin; stdout: the hypervisor's argv, a JSON array
  *	boot	spec on stdin; becomes the hypervisor (same process, so that
  *		whoever started it holds the real pid)
@@ -54,6 +55,8 @@ struct driver {
 	char nets[64]; /* "net": modes by spaces, the default first */
 };
 
+/* The names of those that come with forge; NULL after the last. */
+const char *driver_known(size_t i);
 /* A table for those that come with forge; others are asked for their caps. */
 int driver_find(const char *name, struct driver *ret, struct err *err)
 	__attribute__((warn_unused_result));

@@ -1,5 +1,6 @@
 #include "lib/vm/driver_program.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,21 @@ driver_enter(const struct json *spec, struct err *err)
 	if (console > STDERR_FILENO)
 		(void)close(console); /* a copy */
 	return 0;
+}
+
+int
+driver_kvm(const char **ret_fix, struct err *why)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)close(fd); /* nothing was written */
+		return 0;
+	}
+	*ret_fix = errno == EACCES ?
+		"adduser $USER kvm, then log in again" :
+		"switch virtualisation on (firmware, or nested in the host)";
+	return err_sys(why, "/dev/kvm");
 }
 
 /* The text of the answer, and after it "\nSTATUS". */

@@ -41,6 +41,22 @@ driver_put_words(struct json *o, const char *key, const char *const *words)
 	json_put(o, key, list);
 }
 
+static void
+put_usable(const struct driver_program *p, const char *path, struct json *o)
+{
+	CLEANUP_FREE char *install = xasprintf("install %s", p->package);
+	const char *fix = install;
+	struct err why = ERR_INIT;
+
+	if (!path)
+		(void)err_set(&why, ERR_NOTFOUND, "no %s in PATH", p->program);
+	else if (p->check)
+		(void)!p->check(&fix, &why);
+	json_put_bool(o, "usable", !why.code);
+	json_put_str(o, "why", why.code ? why.msg : NULL);
+	json_put_str(o, "fix", why.code ? fix : NULL);
+}
+
 static int
 print_caps(const struct driver_program *p, struct err *err)
 {
@@ -51,7 +67,7 @@ print_caps(const struct driver_program *p, struct err *err)
 
 	json_put_str(o, "driver", p->name + strlen("driver-"));
 	json_put_str(o, "program", path);
-	json_put_bool(o, "usable", path != NULL);
+	put_usable(p, path, o);
 	json_push_str(verbs, "caps");
 	json_push_str(verbs, "argv");
 	json_push_str(verbs, "boot");

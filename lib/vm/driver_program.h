@@ -5,7 +5,7 @@
  *	int main(int argc, char **argv)
  *	{
  *		static const struct driver_program p = { "driver-x", caps,
- *			make_argv, NULL, "x-vmm", "the package of x" };
+ *			make_argv, NULL, NULL, "x-vmm", "the package of x" };
  *		return driver_main(&p, argc, argv);
  *	}
  */
@@ -25,6 +25,11 @@ struct driver_program {
 	/* Last preparations of this process before it becomes argv; or NULL */
 	int (*prepare)(const struct json *spec, struct argv *argv,
 		struct err *err);
+	/*
+	 * Can it be used, now that its program is there?  -1: no, and what to
+	 * do in *ret_fix (static); or NULL: yes.  Asked by caps only.
+	 */
+	int (*check)(const char **ret_fix, struct err *why);
 	const char *program; /* of argv[0], looked up in PATH */
 	const char *package; /* what to install when it is not there */
 	/* Verbs beyond caps, argv and boot, or NULL: each gets the spec. */
@@ -57,6 +62,10 @@ int driver_api(const struct json *spec, const char *method, const char *path,
 	const struct json *body, struct err *err)
 	__attribute__((warn_unused_result));
 #define DRIVER_API "api.sock"
+
+/* A check(): does /dev/kvm open? */
+int driver_kvm(const char **ret_fix, struct err *why)
+	__attribute__((warn_unused_result));
 
 /* "words" of a NULL-terminated list as a JSON array, under key. */
 void driver_put_words(struct json *o, const char *key,

@@ -49,6 +49,23 @@ changes(const struct vm_spec *spec, const struct vm_address *a,
 	return list;
 }
 
+/* A driver that says nothing of it is taken as usable. */
+static void
+put_usable(struct json *plan, const char *driver)
+{
+	CLEANUP_JSON struct json *caps = NULL;
+	struct err err = ERR_INIT;
+	bool usable = !driver_ask(driver, "caps", NULL, &caps, &err) &&
+		json_bool(caps, "usable", true);
+
+	json_put_bool(plan, "usable", usable);
+	json_put_str(plan, "why", usable ? NULL :
+			err.code	 ? err.msg :
+					   json_str(caps, "why", NULL));
+	json_put_str(plan, "fix",
+		usable || !caps ? NULL : json_str(caps, "fix", NULL));
+}
+
 int
 vm_plan(struct state *st, const struct vm_spec *spec, struct json **ret,
 	struct err *err)
@@ -77,6 +94,7 @@ vm_plan(struct state *st, const struct vm_spec *spec, struct json **ret,
 	json_put(o, "argv", argv);
 	json_put(o, "changes", changes(spec, &address, driver));
 	json_put(o, "spec", driver);
+	put_usable(o, spec->driver);
 	*ret = o;
 	return 0;
 }

@@ -14,7 +14,10 @@ setup()
 	# a host where every helper is installed
 	mkdir libexec bin
 	printf '#!/bin/sh\n' >libexec/forge-init
-	cp libexec/forge-init libexec/driver-qemu
+	cat >libexec/driver-qemu <<-'END'
+		#!/bin/sh
+		echo '{"driver":"qemu","program":"/q","usable":true}'
+	END
 	chmod +x libexec/*
 	export FORGE_LIBEXEC=$PWD/libexec
 }
@@ -62,6 +65,74 @@ poor_path()
 	[ "$(fix mmdebstrap)" = "apt-get install mmdebstrap" ]
 }
 
+@test "each driver: can it be used, and why not" {
+	export FORGE_LIBEXEC=$BUILD/libexec
+	poor_path
+	mkdir -m 700 state
+	printf '[vm]\n\taccel = tcg\n' >state/config
+	run -0 --separate-stderr env PATH="$PWD/bin" \
+		"$BUILD/bin/forge-vm" doctor --json
+	[ "$(status driver-qemu)" = ok ]
+	[ "$(status driver-process)" = missing ]
+	[ "$(fix driver-process)" = 'install bubblewrap' ]
+	[ "$(status driver-firecracker)" = missing ]
+	[ "$(jq -r 'select(.check == "driver-cloud-hypervisor") | .detail' \
+		<<<"$output")" = 'no cloud-hypervisor in PATH' ]
+	# Their programs are there, but KVM does not work.
+	run -0 env PATH="$ROOT/tests/fake/vmm:$PATH" \
+		"$BUILD/bin/forge-vm" doctor --json
+	[ "$(status driver-process)" = ok ]
+	for driver in driver-firecracker driver-cloud-hypervisor; do
+		[ "$(status "$driver")" = failed ]
+		[[ "$(fix "$driver")" =~ KVM|virtualisation|kvm ]]
+	done
+	run -0 env PATH="$ROOT/tests/fake/vmm:$PATH" \
+		"$BUILD/bin/forge-vm" doctor
+	[[ "$output" =~ driver-process\ +ok ]]
+}
+
+@test "the default driver is the one that must work" {
+	export FORGE_LIBEXEC=$BUILD/libexec
+	poor_path
+	mkdir -m 700 state
+	printf '[vm]\n\tdriver = firecracker\n\taccel = tcg\n' >state/config
+	run -1 env PATH="$PWD/bin" "$BUILD/bin/forge-vm" doctor --json
+	[ "$(jq -r 'select(.check == "driver-firecracker") | .required' \
+		<<<"$output")" = true ]
+	printf '[vm]\n\tdriver = process\n\taccel = tcg\n' >state/config
+	rm bin/qemu-system-x86_64
+	ln -s "$(command -v bwrap)" "$(PATH=$PATH:/usr/sbin command -v \
+		fsck.erofs)" bin/
+	run -0 env PATH="$PWD/bin" "$BUILD/bin/forge-vm" doctor --json
+	[ "$(status driver-process)" = ok ]
+	[ "$(status qemu-system-x86_64)" = missing ]
+	rm bin/fsck.erofs
+	run -1 env PATH="$PWD/bin" "$BUILD/bin/forge-vm" doctor --json
+	[ "$(jq -r 'select(.check == "driver-process") | .detail' \
+		<<<"$output")" = 'no fsck.erofs in PATH to unpack images' ]
+}
+
+@test "no user namespaces: not the driver process" {
+	[ "$(id -u)" = 0 ] || skip 'needs root to forbid them'
+	export FORGE_LIBEXEC=$BUILD/libexec
+	run -0 unshare -Ur sh -c \
+		'echo 0 >/proc/sys/user/max_user_namespaces || exit 77
+		exec "$BUILD/bin/forge-vm" doctor --json'
+	[ "$(status driver-process)" = failed ]
+	[[ "$(fix driver-process)" =~ ^sysctl ]]
+}
+
+@test "plan says when its driver cannot be used here" {
+	use_image
+	export FORGE_LIBEXEC=$BUILD/libexec
+	run -0 --separate-stderr env PATH="$PWD/bin" "$BUILD/bin/forge-vm" \
+		plan --driver process -i busybox
+	[ "${lines[-1]}" = '# cannot be started here: no bwrap in PATH (install bubblewrap)' ]
+	run -0 forge-vm plan --driver process -i busybox
+	[ -z "$(grep 'cannot be started' <<<"$output")" ]
+	[ "$(forge-vm plan --driver process -i busybox -q .usable)" = true ]
+}
+
 @test "every check that is not ok says what to do" {
 	run -1 --separate-stderr env PATH=/none FORGE_LIBEXEC=/none \
 		"$BUILD/bin/forge-vm" doctor --json
@@ -79,7 +150,7 @@ poor_path()
 	rm bin/qemu-system-x86_64
 	run -1 env PATH="$PWD/bin" "$BUILD/bin/forge-vm" doctor
 	[[ $output == *"
-qemu-system-x86_64 missing "*"apt-get install qemu-system-x86"* ]]
+qemu-system-x86_64"*" missing "*"apt-get install qemu-system-x86"* ]]
 }
 
 @test "a state directory that cannot be used" {
