@@ -54,7 +54,9 @@ PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 LIBS := $(filter-out -larchive,$(shell $(PKG_CONFIG) --libs $(PKGS) \
 	2>/dev/null)) -ljq
 
-BINS := $(PROGS:%=$(BUILD)/bin/%)
+# Programs without verbs, for other programs.
+PLAIN := $(notdir $(wildcard cmd/garm-*))
+BINS := $(PROGS:%=$(BUILD)/bin/%) $(PLAIN:%=$(BUILD)/bin/%)
 HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init
 
 all: $(BINS) $(HELPERS) completions
@@ -85,7 +87,7 @@ $(BUILD)/bin/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/$(1)/*.c)) \
 	$$(CC) $$(ALL_LDFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) \
 		$(BUILD)/libforge.a $$(LIBS)
 endef
-$(foreach p,$(PROGS),$(eval $(call prog,$(p))))
+$(foreach p,$(PROGS) $(PLAIN),$(eval $(call prog,$(p))))
 
 # A driver: drivers/NAME.c and all of drivers/NAME/.
 define driver

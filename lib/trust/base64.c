@@ -36,3 +36,22 @@ base64url_add(struct buf *out, const void *p, size_t n)
 			out->s[i] = '_';
 	}
 }
+
+int
+base64_decode(const char *s, size_t n, size_t max, struct buf *ret)
+{
+	size_t pad = 0;
+	int len;
+
+	if (n % 4 || n / 4 * 3 > max)
+		return -1;
+	while (pad < 2 && pad < n && s[n - 1 - pad] == '=')
+		pad++;
+	buf_grow(ret, n / 4 * 3);
+	len = EVP_DecodeBlock((unsigned char *)ret->s + ret->len,
+		(const unsigned char *)s, (int)n);
+	if (len < 0)
+		return -1;
+	buf_setlen(ret, ret->len + (size_t)len - pad);
+	return 0;
+}

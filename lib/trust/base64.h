@@ -10,5 +10,9 @@
 /* The text of n bytes, added to out.  No line breaks. */
 void base64_add(struct buf *out, const void *p, size_t n);
 void base64url_add(struct buf *out, const void *p, size_t n);
+/* The usual alphabet with padding, at most max bytes of result added to ret;
+ * -1 for anything else. */
+int base64_decode(const char *s, size_t n, size_t max, struct buf *ret)
+	__attribute__((warn_unused_result));
 
 #endif

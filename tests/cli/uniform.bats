@@ -204,7 +204,8 @@ BUGS'
 	[ "$(wc -l <<<"$known")" -ge 10 ]
 	same "forge(7)" "$known" "$(section "$ROOT/man/forge.7" 'EXIT STATUS' |
 		sed -n 's/^\.It Sy //p')"
-	for f in "$ROOT"/man/*.[1-8]; do
+	# garm has statuses of its own.
+	for f in "$ROOT"/man/forge*.[1-8]; do
 		section "$f" 'EXIT STATUS' | sed -n 's/^\.It Sy //p' |
 			while read -r status; do
 				grep -qxF "$status" <<<"$known"
