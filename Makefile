@@ -58,8 +58,9 @@ LIBS := $(filter-out -larchive,$(shell $(PKG_CONFIG) --libs $(PKGS) \
 PLAIN := $(notdir $(wildcard cmd/garm-*))
 BINS := $(PROGS:%=$(BUILD)/bin/%) $(PLAIN:%=$(BUILD)/bin/%)
 HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init
+RECIPES := $(patsubst share/%,$(BUILD)/libexec/%,$(wildcard share/recipes/*))
 
-all: $(BINS) $(HELPERS) completions
+all: $(BINS) $(HELPERS) $(RECIPES) completions
 .PHONY: all FORCE
 
 # A change of flags or compiler rebuilds everything.
@@ -99,6 +100,10 @@ $(BUILD)/libexec/driver-$(1): $(patsubst %.c,$(BUILD)/obj/%.o,\
 		$(BUILD)/libforge.a $$(LIBS)
 endef
 $(foreach d,$(DRIVERS:driver-%=%),$(eval $(call driver,$(d))))
+
+$(BUILD)/libexec/recipes/%: share/recipes/%
+	@mkdir -p $(@D)
+	$(INSTALL) -m 755 $< $@
 
 # Runs inside guests: static, against musl, with of lib/ only what needs libc.
 INIT_LIB := frame pack tree tree_file walk

@@ -10,6 +10,8 @@ install: all
 		$(DESTDIR)$(UNITDIR)
 	$(INSTALL) -m 755 $(BINS) $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 755 $(HELPERS) $(DESTDIR)$(LIBEXECDIR)/forge
+	$(INSTALL) -d $(DESTDIR)$(LIBEXECDIR)/forge/recipes
+	$(INSTALL) -m 755 $(RECIPES) $(DESTDIR)$(LIBEXECDIR)/forge/recipes
 	$(INSTALL) -m 644 share/config.sample $(DESTDIR)$(DATADIR)/forge
 	for u in $(UNITS_SYSTEMD); do \
 		sed 's|/usr/local/bin/|$(BINDIR)/|' $$u \
@@ -31,6 +33,7 @@ install: all
 uninstall:
 	rm -f $(BINS:$(BUILD)/bin/%=$(DESTDIR)$(BINDIR)/%)
 	rm -f $(HELPERS:$(BUILD)/libexec/%=$(DESTDIR)$(LIBEXECDIR)/forge/%)
+	rm -f $(RECIPES:$(BUILD)/libexec/%=$(DESTDIR)$(LIBEXECDIR)/forge/%)
 	rm -f $(DESTDIR)$(DATADIR)/forge/config.sample
 	for u in $(UNITS_SYSTEMD); do rm -f $(DESTDIR)$(UNITDIR)/$${u##*/}; done
 	for m in $(MAN); do \

@@ -13,6 +13,9 @@ mkdir -p "$state"
 chmod 700 "$state"
 exec 9>"$state/.tests"
 flock 9
+# fsck and build know what is there without its database, of an older schema
+[ "$state/forge.db" -nt "${0%/*}/../share/migrations/0001.sql" ] ||
+	rm -f "$state"/forge.db*
 for base in "${@:-busybox}"; do
 	manifest=$state/image/${base/:/-}/manifest.json
 	[ "$manifest" -nt "$FORGE_LIBEXEC/forge-init" ] ||

@@ -21,6 +21,7 @@ extern const struct poptOption logs_options[];
 extern const struct poptOption doctor_options[];
 extern const struct poptOption image_build_options[];
 extern const struct poptOption image_import_options[];
+extern const struct poptOption browser_options[];
 extern const struct poptOption image_gc_options[];
 extern const struct poptOption fsck_options[];
 
@@ -46,6 +47,7 @@ int cmd_doctor(int argc, const char **argv, struct err *err);
 int cmd_image_build(int argc, const char **argv, struct err *err);
 int cmd_image_import(int argc, const char **argv, struct err *err);
 int cmd_image_gc(int argc, const char **argv, struct err *err);
+int cmd_browser(int argc, const char **argv, struct err *err);
 int cmd_image_list(int argc, const char **argv, struct err *err);
 int cmd_image_show(int argc, const char **argv, struct err *err);
 int cmd_image_rm(int argc, const char **argv, struct err *err);

@@ -52,6 +52,8 @@ static const struct verb verbs[] = {
 		doctor_options, 0, 0, 0, cmd_doctor, NULL },
 	{ "metrics", "", "VMs, images and addresses as OpenMetrics", NULL, 0,
 		0, 0, cmd_metrics, NULL },
+	{ "browser", "NAME", "print how to speak CDP to the browser in it",
+		browser_options, 1, 1, 0, cmd_browser, VMS },
 	{ "image build", "[--base BASE] [NAME]", "build an image",
 		image_build_options, 0, 1, 0, cmd_image_build, NULL },
 	{ "image import", "[SOURCE] NAME",

@@ -31,6 +31,7 @@ image_spec_release(struct image_spec *s)
 {
 	argv_release(&s->packages);
 	argv_release(&s->files);
+	argv_release(&s->tars);
 	argv_release(&s->run);
 	image_config_release(&s->config);
 }

@@ -31,6 +31,7 @@ struct image_spec {
 	const char *base;
 	struct argv packages; /* debian: installed as well */
 	struct argv files; /* "SRC:DST", mode kept, parents made */
+	struct argv tars; /* debian: "SRC:DIR", unpacked there */
 	struct argv run; /* debian: sh -c, inside, at the end */
 	const char *kernel; /* a file instead of Debian's kernel, or NULL */
 	const char *modules; /* directory of its modules, or NULL */
@@ -49,7 +50,7 @@ struct image_spec {
 
 #define IMAGE_SPEC_INIT \
 	((struct image_spec){ .packages = ARGV_INIT, .files = ARGV_INIT, \
-		.run = ARGV_INIT, .config = IMAGE_CONFIG_INIT })
+		.tars = ARGV_INIT, .run = ARGV_INIT, .config = IMAGE_CONFIG_INIT })
 #define CLEANUP_IMAGE_SPEC __attribute__((cleanup(image_spec_release)))
 void image_spec_release(struct image_spec *s);
 

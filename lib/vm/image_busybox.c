@@ -143,7 +143,7 @@ put_extra(int fd, const char *s, struct err *err)
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	char *p;
 
-	if (image_file_parse(s, &f, err))
+	if (image_file_parse(s, false, &f, err))
 		return -1;
 	for (p = f.dst + 1; (p = strchr(p, '/')); p++) {
 		*p = '\0';

@@ -1,6 +1,7 @@
 #include "lib/vm/image_root.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,7 +35,7 @@ file_hook(struct proc *p, const char *s, struct err *err)
 	CLEANUP_BUF struct buf hook = BUF_INIT;
 	CLEANUP_FREE char *dir = NULL;
 
-	if (image_file_parse(s, &f, err))
+	if (image_file_parse(s, false, &f, err))
 		return -1;
 	dir = xstrndup(f.dst, (size_t)(strrchr(f.dst, '/') - f.dst));
 	buf_adds(&hook, "mkdir -p \"$1\"");
@@ -48,6 +49,52 @@ file_hook(struct proc *p, const char *s, struct err *err)
 	argv_pushf(&p->argv, "--customize-hook=%s", hook.s);
 	buf_reset(&hook);
 	buf_addf(&hook, "chmod %o \"$1\"", f.mode);
+	quote(&hook, f.dst);
+	argv_pushf(&p->argv, "--customize-hook=%s", hook.s);
+	return 0;
+}
+
+/* What undoes its compression, by its first bytes. */
+static const char *
+decompressor(const char *path)
+{
+	static const struct {
+		const char *magic, *program;
+	} known[] = { { "\x1f\x8b", "gzip -dc" }, { "\xfd" "7zXZ", "xz -dc" },
+		{ "\x28\xb5\x2f\xfd", "zstd -dcq" },
+		{ "BZh", "bzip2 -dc" } };
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char head[8] = "";
+	size_t i;
+
+	if (fd < 0 || read(fd, head, sizeof(head)) < 0)
+		return "cat"; /* and it tells what is wrong */
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (!memcmp(head, known[i].magic, strlen(known[i].magic)))
+			return known[i].program;
+	return "cat";
+}
+
+/* Unpacked inside, where no link leads to the host. */
+static int
+tar_hook(struct proc *p, const char *s, struct err *err)
+{
+	__attribute__((cleanup(image_file_release))) struct image_file f = {
+		0
+	};
+	CLEANUP_BUF struct buf hook = BUF_INIT;
+	CLEANUP_FREE char *path = NULL;
+
+	if (image_file_parse(s, true, &f, err))
+		return -1;
+	path = realpath(f.src, NULL);
+	if (!path)
+		return err_sys(err, "--tar '%s'", f.src);
+	buf_adds(&hook, "chroot \"$1\" mkdir -p ");
+	quote(&hook, f.dst);
+	buf_addf(&hook, " && %s ", decompressor(path));
+	quote(&hook, path);
+	buf_adds(&hook, " | chroot \"$1\" tar --numeric-owner -xpf - -C ");
 	quote(&hook, f.dst);
 	argv_pushf(&p->argv, "--customize-hook=%s", hook.s);
 	return 0;
@@ -126,6 +173,9 @@ bootstrap(struct state *st, const struct image_spec *spec, const char *tar,
 		argv_pushf(&p.argv, "--include=%s", spec->packages.v[i]);
 	for (i = 0; i < spec->files.n; i++)
 		if (file_hook(&p, spec->files.v[i], err))
+			return -1;
+	for (i = 0; i < spec->tars.n; i++)
+		if (tar_hook(&p, spec->tars.v[i], err))
 			return -1;
 	for (i = 0; i < spec->run.n; i++)
 		run_hook(&p, spec->run.v[i]);

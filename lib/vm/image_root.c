@@ -49,19 +49,23 @@ clean_path(const char *s)
 }
 
 int
-image_file_parse(const char *s, struct image_file *ret, struct err *err)
+image_file_parse(const char *s, bool tar, struct image_file *ret,
+	struct err *err)
 {
-	const char *colon = strrchr(s, ':');
+	const char *colon = strrchr(s, ':'), *option = tar ? "tar" : "file";
 	struct stat sb;
 
-	if (!colon || colon == s || !clean_path(colon + 1))
+	if (!colon || colon == s || !(clean_path(colon + 1) ||
+		(tar && !strcmp(colon + 1, "/"))))
 		return err_set(err, ERR_USAGE,
-			"--file '%s': want SRC:DST, DST an absolute path", s);
+			"--%s '%s': want SRC:DST, DST an absolute path",
+			option, s);
 	CLEANUP_FREE char *src = xstrndup(s, (size_t)(colon - s));
 	if (stat(src, &sb))
-		return err_sys(err, "--file '%s'", src);
+		return err_sys(err, "--%s '%s'", option, src);
 	if (!S_ISREG(sb.st_mode))
-		return err_set(err, ERR_USAGE, "--file '%s': not a file", src);
+		return err_set(err, ERR_USAGE, "--%s '%s': not a file", option,
+			src);
 	ret->src = steal_ptr(&src);
 	ret->dst = xstrdup(colon + 1);
 	ret->mode = sb.st_mode & 0777;
@@ -77,11 +81,25 @@ need_tool(const char *name, const char *package, struct err *err)
 		"no '%s' in PATH: apt-get install %s", name, package);
 }
 
+static int
+check_files(const struct argv *files, bool tar, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < files->n; i++) {
+		__attribute__((cleanup(image_file_release)))
+		struct image_file f = { 0 };
+
+		if (image_file_parse(files->v[i], tar, &f, err))
+			return -1;
+	}
+	return 0;
+}
+
 int
 image_root_check(const struct image_spec *spec, struct err *err)
 {
 	bool busybox = !strcmp(spec->base, "busybox");
-	size_t i;
 
 	if (!image_base(spec->base))
 		return err_set(err, ERR_USAGE,
@@ -94,13 +112,13 @@ image_root_check(const struct image_spec *spec, struct err *err)
 		return err_set(err, ERR_USAGE,
 			"--run needs --base debian: add files to busybox "
 			"with --file");
-	for (i = 0; i < spec->files.n; i++) {
-		__attribute__((cleanup(image_file_release)))
-		struct image_file f = { 0 };
-
-		if (image_file_parse(spec->files.v[i], &f, err))
-			return -1;
-	}
+	if (busybox && spec->tars.n)
+		return err_set(err, ERR_USAGE,
+			"--tar needs --base debian: add files to busybox "
+			"with --file, or import the tar file");
+	if (check_files(&spec->files, false, err) ||
+		check_files(&spec->tars, true, err))
+		return -1;
 	if (need_tool("mkfs.erofs", "erofs-utils", err))
 		return -1;
 	return busybox ? need_tool("busybox", "busybox-static", err) :

@@ -21,14 +21,16 @@ int image_root_check(const struct image_spec *spec, struct err *err)
 int image_root_build(struct state *st, const struct image_spec *spec,
 	const char *dir, struct err *err) __attribute__((warn_unused_result));
 
-/* One file to add: "SRC:DST"; DST absolute, without "..". */
+/* One file to add: "SRC:DST"; DST absolute, without "..".  Of --tar, DST is
+ * a directory and may be "/". */
 struct image_file {
 	char *src;
 	char *dst;
 	unsigned mode;
 };
 void image_file_release(struct image_file *f);
-int image_file_parse(const char *s, struct image_file *ret, struct err *err)
+int image_file_parse(const char *s, bool tar, struct image_file *ret,
+	struct err *err)
 	__attribute__((warn_unused_result));
 
 /* Run a tool of the build; what package has it, for when it is missing. */

@@ -1,13 +1,15 @@
 #!/bin/sh
-# Installs the third-party programs of package.json, at the versions pinned
-# there, into BUILD/peer/node_modules. Does nothing when they are there.
+# Installs the third-party programs of package.json (or NAME.json), at the
+# versions pinned there, into BUILD/peer/node_modules (or BUILD/peer-NAME).
+# Does nothing when they are there.
 #
-# usage: install.sh            BUILD is build/ unless the environment says
+# usage: install.sh [NAME]     BUILD is build/ unless the environment says
 
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-peer=${BUILD:-$here/../../build}/peer
+peer=${BUILD:-$here/../../build}/peer${1:+-$1}
+list=$here/${1:-package}.json
 
 command -v npm >/dev/null || {
 	echo "install.sh: npm is not installed: install nodejs and npm" >&2
@@ -16,12 +18,12 @@ command -v npm >/dev/null || {
 mkdir -p "$peer"
 exec 9>"$peer/lock"
 flock 9
-if cmp -s "$here/package.json" "$peer/package.json" &&
+if cmp -s "$list" "$peer/package.json" &&
 	[ -e "$peer/installed" ]; then
 	exit 0
 fi
 rm -rf "$peer/installed" "$peer/node_modules" "$peer/github-openapi.json"
-cp "$here/package.json" "$peer/package.json"
+cp "$list" "$peer/package.json"
 # A registry that hangs gets three chances of four minutes.
 for try in 1 2 3; do
 	timeout -k 5 240 npm install --prefix "$peer" --no-package-lock \
