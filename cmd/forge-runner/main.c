@@ -33,6 +33,8 @@ static const struct verb verbs[] = {
 		cmd_why, JOBS },
 	{ "pools", "", "the configured pools and how full they are", NULL, 0,
 		0, 0, cmd_pools, NULL },
+	{ "trim", "", "end runners that no job waits for", trim_options, 0, 0,
+		0, cmd_trim, NULL },
 	{ "sync", "", "repair after crashes; with --jobs, after lost webhooks",
 		sync_options, 0, 0, 0, cmd_sync, NULL },
 };

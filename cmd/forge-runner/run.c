@@ -16,7 +16,7 @@
 
 static char *arg_pool, *arg_scope, *arg_labels, *arg_place, *arg_github;
 static char *arg_name, *arg_memory, *arg_command, *arg_group, *arg_timeout;
-static int arg_cpus, arg_notify_fd = -1;
+static int arg_cpus, arg_notify_fd = -1, arg_on_demand;
 
 #define WHAT                                                                  \
 	{ "pool", 'p', POPT_ARG_STRING, &arg_pool, 0,                         \
@@ -37,6 +37,8 @@ static int arg_cpus, arg_notify_fd = -1;
 			"processors of the VM", "N" },                        \
 		{ "memory", 0, POPT_ARG_STRING, &arg_memory, 0,               \
 			"memory of the VM", "SIZE" },                         \
+		{ "on-demand", 0, POPT_ARG_NONE, &arg_on_demand, 0,           \
+			"forge-watch may remove it when no job waits", NULL },\
 		{ "group", 0, POPT_ARG_STRING, &arg_group, 0,                 \
 			"runner group, by name", "NAME" },                    \
 		{ "command", 0, POPT_ARG_STRING, &arg_command, 0,             \
@@ -118,6 +120,7 @@ cmd_run(int argc, const char **argv, struct err *err)
 	CLEANUP_POOL struct pool pool = POOL_INIT;
 	CLEANUP_FREE char *labels = NULL;
 	struct runner_run run = { .pool = &pool, .name = arg_name,
+		.on_demand = arg_on_demand,
 		.notify_fd = arg_notify_fd,
 		.output_fd = arg_notify_fd < 0 ? STDOUT_FILENO : -1 };
 	int status;
@@ -155,6 +158,8 @@ run_args(struct state *st, struct argv *a)
 	pass(a, "group", arg_group);
 	pass(a, "command", arg_command);
 	pass(a, "job-timeout", arg_timeout);
+	if (arg_on_demand)
+		argv_push(a, "--on-demand");
 	if (arg_cpus)
 		argv_pushf(a, "--cpus=%d", arg_cpus);
 }

@@ -5,6 +5,7 @@
 
 #include "lib/base/cmd.h"
 #include "lib/base/parse.h"
+#include "lib/runner/fleet.h"
 #include "lib/runner/log.h"
 #include "lib/runner/poll.h"
 #include "lib/runner/runner.h"
@@ -30,6 +31,11 @@ const struct poptOption sync_options[] = {
 		"only say what would be done", NULL },
 	{ "jobs", 0, POPT_ARG_NONE, &arg_jobs, 0,
 		"ask GitHub for jobs that no webhook told of", NULL },
+	POPT_TABLEEND
+};
+const struct poptOption trim_options[] = {
+	{ "dry-run", 'n', POPT_ARG_NONE, &arg_dry, 0,
+		"only say what would be done", NULL },
 	POPT_TABLEEND
 };
 
@@ -93,6 +99,20 @@ cmd_sync(int argc, const char **argv, struct err *err)
 	(void)argv;
 	if (state_open(&st, err) || (arg_jobs ? poll_jobs(st, arg_dry, tell, NULL, err) :
 			runner_sync(st, arg_dry, tell, NULL, err)))
+		return err_status(err->code);
+	return EXIT_OK;
+}
+
+int
+cmd_trim(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_FLEET struct fleet fleet = FLEET_INIT;
+
+	(void)argc;
+	(void)argv;
+	if (state_open(&st, err) || fleet_load(st, &fleet, err) ||
+		fleet_trim(st, &fleet, arg_dry, tell, NULL, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -5,216 +5,182 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/fs.h"
+#include "lib/base/host.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/proc.h"
+#include "lib/runner/fleet_rows.h"
 #include "lib/state/config.h"
-#include "lib/state/db.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
 #define START_TIMEOUT 60000 /* ms for `forge-runner start` to return */
 
+static const int64_t mib = 1 << 20;
+
 void
 fleet_release(struct fleet *f)
 {
-	size_t i;
-
-	for (i = 0; i < f->ndemand; i++)
-		argv_release(&f->labels[i]);
+	plan_release(&f->plan);
 	free(f->demand);
-	free(f->labels);
-	argv_release(&f->strings);
+	free(f->crews);
+	free(f->repos);
 	free(f->supply);
-	free(f->decisions);
+	strings_free(f->strings);
 	pools_release(&f->pools);
 	*f = FLEET_INIT;
 }
 
-/* ---- demand ---- */
+/* ---- limits ---- */
 
 static int
-parse_labels(const char *text, struct argv *ret, struct err *err)
+load_max_per_repo(struct fleet *f, struct config *c, struct err *err)
 {
-	CLEANUP_JSON struct json *a = NULL;
-	size_t i, n;
+	int64_t max;
+	size_t i;
 
-	if (json_parse(text, strlen(text), &a, err))
+	if (config_int(c, "forge", NULL, "max-per-repo", -1, &max, err))
 		return -1;
-	n = json_len(a, "");
-	for (i = 0; i < n; i++) {
-		CLEANUP_JSON struct json *label = json_at(a, i);
+	for (i = 0; i < f->nrepos; i++)
+		f->repos[i].max = max < 0 || max > INT32_MAX ? -1 : (int)max;
+	return 0;
+}
 
-		argv_push(ret, json_str(label, "", ""));
+static int
+load_repos(struct fleet *f, struct config *c, struct err *err)
+{
+	CLEANUP_ARGV struct argv names = ARGV_INIT;
+	int64_t max, weight;
+	size_t i;
+
+	if (load_max_per_repo(f, c, err))
+		return -1;
+	config_names(c, "repo", &names);
+	for (i = 0; i < names.n; i++) {
+		struct repo *r = fleet_repo(f, names.v[i]);
+
+		if (!r)
+			continue;
+		if (config_int(c, "repo", names.v[i], "max", r->max, &max,
+			    err) ||
+			config_int(c, "repo", names.v[i], "weight", 1, &weight,
+				err))
+			return -1;
+		r->max = max < 0 || max > INT32_MAX ? -1 : (int)max;
+		r->weight = weight < 1 || weight > 1000000 ? 1 : (int)weight;
 	}
 	return 0;
 }
 
-/* A copy that lives as long as the fleet; NULL for NULL. */
-static const char *
-keep(struct fleet *f, const char *s)
+static int64_t
+least(int64_t a, int64_t b)
 {
-	if (!s)
-		return NULL;
-	argv_push(&f->strings, s);
-	return f->strings.v[f->strings.n - 1];
+	return a < b ? a : b;
 }
 
-static int
-load_demand(struct db *db, struct fleet *f, struct err *err)
+static int64_t
+minus(int64_t a, int64_t b)
 {
-	static const char sql[] =
-		"SELECT repo, enterprise, labels, count(*) FROM job "
-		"WHERE state = 'queued' GROUP BY repo, enterprise, labels "
-		"ORDER BY min(coalesce(queued_at, updated_at))";
-	CLEANUP_ROWS struct db_rows *rows = NULL;
-	size_t alloc = 0;
-	int rc;
+	if (a == NO_LIMIT)
+		return a;
+	return a > b ? a - b : 0;
+}
 
-	if (db_query(db, &rows, sql, err, DB_LAST))
+/* A setting that is absent, or negative, limits nothing. */
+static int
+limit(struct config *c, const char *key, bool size, int64_t *ret,
+	struct err *err)
+{
+	int64_t n;
+
+	if (size ? config_size(c, "forge", NULL, key, -1, &n, err) :
+		   config_int(c, "forge", NULL, key, -1, &n, err))
 		return -1;
-	while ((rc = db_next(rows, err)) == 1) {
-		size_t i = f->ndemand;
-
-		if (i == alloc) {
-			alloc = alloc ? 2 * alloc : 16;
-			f->demand = xreallocarray(f->demand, alloc,
-				sizeof(*f->demand));
-			f->labels = xreallocarray(f->labels, alloc,
-				sizeof(*f->labels));
-		}
-		f->labels[i] = ARGV_INIT;
-		f->demand[i] = (struct demand){
-			.repo = keep(f, db_text(rows, 0)),
-			.enterprise = keep(f, db_text(rows, 1)),
-			.count = (int)db_int(rows, 3) };
-		f->queued += f->demand[i].count;
-		f->ndemand++;
-		if (parse_labels(db_text(rows, 2), &f->labels[i], err))
-			return -1;
-	}
-	/* Only now do the labels stay where they are. */
-	for (size_t i = 0; i < f->ndemand; i++)
-		f->demand[i].labels = &f->labels[i];
-	return rc;
+	*ret = n < 0 ? NO_LIMIT : n;
+	return 0;
 }
 
-/* ---- supply ---- */
-
-static struct supply *
-supply_of(struct fleet *f, const char *pool)
-{
-	size_t i;
-
-	for (i = 0; pool && i < f->pools.n; i++)
-		if (!strcmp(f->pools.v[i].name, pool))
-			return &f->supply[i];
-	return NULL;
-}
-
-static void
-count(struct supply *s, const char *state, int n)
-{
-	if (!strcmp(state, "idle"))
-		s->idle += n;
-	else if (!strcmp(state, "busy"))
-		s->busy += n;
-	else if (!strcmp(state, "ending"))
-		s->ending += n;
-	else
-		s->starting += n;
-}
-
-/* Returns through ret_all how many runners of any kind are alive. */
+/* What there is when nothing runs, and what is left of it now. */
 static int
-load_supply(struct db *db, struct fleet *f, int *ret_all, struct err *err)
+load_room(struct state *st, struct fleet *f, const struct used *used,
+	struct config *c, struct err *err)
 {
-	static const char sql[] =
-		"SELECT pool, state, count(*) FROM runner "
-		"WHERE state <> 'done' GROUP BY pool, state";
-	CLEANUP_ROWS struct db_rows *rows = NULL;
-	int rc;
+	struct room *whole = &f->whole;
+	int64_t per_core, memory, disk;
+	struct host h;
 
-	*ret_all = 0;
-	if (db_query(db, &rows, sql, err, DB_LAST))
+	if (limit(c, "max-vms", false, &whole->vms, err) ||
+		limit(c, "max-cpus", false, &whole->cpus, err) ||
+		limit(c, "max-memory", true, &whole->memory, err) ||
+		config_int(c, "forge", NULL, "cpus-per-core", 8, &per_core,
+			err) ||
+		config_size(c, "forge", NULL, "keep-memory", 256 * mib,
+			&memory, err) ||
+		config_size(c, "forge", NULL, "keep-disk", 512 * mib, &disk,
+			err))
 		return -1;
-	while ((rc = db_next(rows, err)) == 1) {
-		struct supply *s = supply_of(f, db_text(rows, 0));
-		int n = (int)db_int(rows, 2);
-
-		*ret_all += n;
-		if (s)
-			count(s, db_text(rows, 1), n);
-	}
-	return rc;
-}
-
-/* Runners that ended in error since the last one that did not. */
-static int
-load_failures(struct db *db, struct fleet *f, struct err *err)
-{
-	static const char sql[] =
-		"SELECT count(*), coalesce(max(done_at), 0) FROM runner "
-		"WHERE state = 'done' AND pool = ?1 AND result = 'error' AND "
-		"done_at > coalesce((SELECT max(done_at) FROM runner WHERE "
-		"state = 'done' AND pool = ?1 AND result <> 'error'), 0)";
-	size_t i;
-
-	for (i = 0; i < f->pools.n; i++) {
-		CLEANUP_ROWS struct db_rows *rows = NULL;
-
-		if (db_query(db, &rows, sql, err, DB_S(f->pools.v[i].name)) ||
-			db_next(rows, err) < 0)
-			return -1;
-		f->supply[i].failures = (int)db_int(rows, 0);
-		f->supply[i].failed_at = db_int(rows, 1);
-	}
+	host_measure("", &h);
+	if (per_core > 0)
+		whole->cpus = least(whole->cpus, h.cores * per_core);
+	whole->memory = least(whole->memory, minus(h.memory, memory));
+	f->room = (struct room){ minus(whole->vms, used->vms),
+		minus(whole->cpus, used->cpus),
+		least(minus(whole->memory, used->memory),
+			minus(h.free_memory, memory + used->promised)) };
+	if (host_free_disk(state_dir(st)) < disk)
+		f->room.vms = 0;
 	return 0;
 }
 
 /* ---- the whole ---- */
 
-static int
-host_room(struct state *st, int alive, int *ret, struct err *err)
+static void
+sum_up(struct fleet *f)
 {
-	struct config *c;
-	int64_t max;
+	size_t i;
 
-	if (state_config(st, &c, err) ||
-		config_int(c, "forge", NULL, "max-vms", -1, &max, err))
-		return -1;
-	*ret = max < 0 ? -1 : max > alive ? (int)(max - alive) : 0;
-	return 0;
+	f->decisions = f->plan.pools;
+	f->unserved = f->plan.unserved;
+	for (i = 0; i < f->pools.n; i++) {
+		int64_t at = f->decisions[i].retry_at;
+
+		f->surplus += f->decisions[i].remove;
+		if (at && (!f->retry_at || at < f->retry_at))
+			f->retry_at = at;
+	}
 }
 
 static int
 load(struct state *st, struct fleet *f, struct err *err)
 {
 	struct decide in = { .now = clock_wall() };
+	struct used used = { 0 };
+	struct config *c;
 	struct db *db;
-	int alive;
-	size_t i;
 
-	if (state_db(st, &db, err) || pools_load(st, &f->pools, err))
+	if (state_db(st, &db, err) || state_config(st, &c, err) ||
+		pools_load(st, &f->pools, err))
 		return -1;
-	f->supply = xcalloc(f->pools.n, sizeof(*f->supply));
-	f->decisions = xcalloc(f->pools.n, sizeof(*f->decisions));
-	if (load_demand(db, f, err) || load_supply(db, f, &alive, err) ||
-		load_failures(db, f, err) ||
-		host_room(st, alive, &in.host_room, err))
+	f->strings = strings_new();
+	f->supply = xcalloc(f->pools.n + 1, sizeof(*f->supply));
+	if (fleet_rows(db, f, in.now, &used, err) || load_repos(f, c, err) ||
+		load_room(st, f, &used, c, err) ||
+		config_duration(c, "forge", NULL, "ageing", 60000, &in.ageing,
+			err))
 		return -1;
 	in.pools = f->pools.v;
 	in.npools = f->pools.n;
 	in.supply = f->supply;
+	in.crews = f->crews;
+	in.ncrews = f->ncrews;
+	in.repos = f->repos;
+	in.nrepos = f->nrepos;
 	in.demand = f->demand;
 	in.ndemand = f->ndemand;
-	f->unserved = decide(&in, f->decisions);
-	for (i = 0; i < f->pools.n; i++) {
-		int64_t at = f->decisions[i].retry_at;
-
-		if (at && (!f->retry_at || at < f->retry_at))
-			f->retry_at = at;
-	}
+	in.room = f->room;
+	in.whole = f->whole;
+	decide(&in, &f->plan);
+	sum_up(f);
 	return 0;
 }
 
@@ -228,8 +194,22 @@ fleet_load(struct state *st, struct fleet *ret, struct err *err)
 	return -1;
 }
 
+/* ---- acting ---- */
+
+static void
+add_labels(struct argv *a, const struct argv *labels)
+{
+	CLEANUP_BUF struct buf list = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < labels->n; i++)
+		buf_addf(&list, "%s%s", i ? "," : "", labels->v[i]);
+	argv_pushf(a, "--labels=%s", list.s);
+}
+
 static int
-start_one(struct state *st, const struct pool *pool, struct err *err)
+start_one(struct state *st, const struct pool *pool, const struct start *s,
+	struct err *err)
 {
 	CLEANUP_PROC struct proc p = PROC_INIT;
 	CLEANUP_BUF struct buf name = BUF_INIT;
@@ -241,6 +221,15 @@ start_one(struct state *st, const struct pool *pool, struct err *err)
 	argv_push(&p.argv, "start");
 	argv_pushf(&p.argv, "--state=%s", state_path(st));
 	argv_pushf(&p.argv, "--pool=%s", pool->name);
+	argv_push(&p.argv, "--on-demand");
+	add_labels(&p.argv, &s->labels);
+	if (s->shape.cpus != pool->cpus)
+		argv_pushf(&p.argv, "--cpus=%d", s->shape.cpus);
+	if (s->shape.memory != pool->memory)
+		argv_pushf(&p.argv, "--memory=%lld",
+			(long long)s->shape.memory);
+	if (s->shape.image)
+		argv_pushf(&p.argv, "--place=vm:%s", s->shape.image);
 	if (proc_run(&p, NULL, &name, 4096, START_TIMEOUT, err))
 		return -1;
 	buf_rtrim(&name);
@@ -255,19 +244,24 @@ fleet_act(struct state *st, const struct fleet *f, struct err *err)
 	size_t i;
 	int k;
 
-	for (i = 0; i < f->pools.n; i++)
-		for (k = 0; k < f->decisions[i].start; k++) {
-			if (start_one(st, &f->pools.v[i], err)) {
-				log_error("runner.start", "pool",
-					f->pools.v[i].name, "error", err->msg,
-					NULL);
+	for (i = 0; i < f->plan.nstarts; i++) {
+		const struct start *s = &f->plan.starts[i];
+		const struct pool *pool = &f->pools.v[s->pool];
+
+		for (k = 0; k < s->count; k++) {
+			if (start_one(st, pool, s, err)) {
+				log_error("runner.start", "pool", pool->name,
+					"error", err->msg, NULL);
 				*err = ERR_INIT;
 				break; /* the next pass tries again */
 			}
 			started++;
 		}
+	}
 	return started;
 }
+
+/* ---- telling ---- */
 
 static struct json *
 labels_of(const struct pool *p)
@@ -285,6 +279,31 @@ labels_of(const struct pool *p)
 	return sets;
 }
 
+static struct json *
+pool_json(const struct fleet *f, size_t i)
+{
+	const struct pool *p = &f->pools.v[i];
+	const struct supply *s = &f->supply[i];
+	const struct decision *d = &f->decisions[i];
+	struct json *o = json_object();
+
+	json_put_str(o, "name", p->name);
+	json_put_str(o, "scope", p->scope);
+	json_put_str(o, "place", p->place);
+	json_put(o, "labels", labels_of(p));
+	json_put_int(o, "queued", d->queued);
+	json_put_int(o, "starting", s->starting);
+	json_put_int(o, "idle", s->idle);
+	json_put_int(o, "busy", s->busy);
+	json_put_int(o, "ending", s->ending);
+	json_put_int(o, "min_idle", p->min_idle);
+	json_put_int(o, "max", p->max);
+	json_put_int(o, "start", d->start);
+	json_put_int(o, "remove", d->remove);
+	json_put_str(o, "verdict", verdict_name(d->verdict));
+	return o;
+}
+
 int
 fleet_each(const struct fleet *f,
 	int (*emit)(struct json *row, void *arg), void *arg)
@@ -292,26 +311,8 @@ fleet_each(const struct fleet *f,
 	size_t i;
 
 	for (i = 0; i < f->pools.n; i++) {
-		const struct pool *p = &f->pools.v[i];
-		const struct supply *s = &f->supply[i];
-		const struct decision *d = &f->decisions[i];
-		struct json *o = json_object();
-		int rc;
+		int rc = emit(pool_json(f, i), arg);
 
-		json_put_str(o, "name", p->name);
-		json_put_str(o, "scope", p->scope);
-		json_put_str(o, "place", p->place);
-		json_put(o, "labels", labels_of(p));
-		json_put_int(o, "queued", d->queued);
-		json_put_int(o, "starting", s->starting);
-		json_put_int(o, "idle", s->idle);
-		json_put_int(o, "busy", s->busy);
-		json_put_int(o, "ending", s->ending);
-		json_put_int(o, "min_idle", p->min_idle);
-		json_put_int(o, "max", p->max);
-		json_put_int(o, "start", d->start);
-		json_put_str(o, "verdict", verdict_name(d->verdict));
-		rc = emit(o, arg);
 		if (rc)
 			return rc;
 	}

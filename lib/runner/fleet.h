@@ -4,6 +4,9 @@
  *	CLEANUP_FLEET struct fleet f = FLEET_INIT;
  *	fleet_load(st, &f, err)		configuration, jobs, runners, decision
  *	fleet_act(st, &f, err)		forge-runner start, as often as decided
+ *
+ * What is decided against (f.plan.remove) is fleet_trim()'s work: it asks
+ * GitHub and may take long.
  */
 #ifndef FORGE_RUNNER_FLEET_H
 #define FORGE_RUNNER_FLEET_H
@@ -15,21 +18,28 @@ struct state;
 
 struct fleet {
 	struct pools pools;
-	struct supply *supply;
-	struct decision *decisions;
+	struct supply *supply; /* of each pool */
+	struct decision *decisions; /* of each pool; the plan's */
+	struct plan plan;
+	struct crew *crews;
+	size_t ncrews;
+	struct repo *repos;
+	size_t nrepos;
 	struct demand *demand;
-	struct argv *labels; /* of each demand */
-	struct argv strings; /* what the demands point to */
 	size_t ndemand;
+	struct strings *strings; /* what the above point to */
+	struct room room, whole;
 	int queued; /* jobs in all */
 	int unserved; /* of them, those that no pool serves */
+	int surplus; /* runners to give up */
 	int64_t retry_at; /* wall ms of the earliest end of a back-off; 0 */
 };
 
-#define FLEET_INIT ((struct fleet){ .strings = ARGV_INIT })
+#define FLEET_INIT ((struct fleet){ 0 })
 #define CLEANUP_FLEET __attribute__((cleanup(fleet_release)))
 void fleet_release(struct fleet *f);
 
+/* One query of the database for all that changes. */
 int fleet_load(struct state *st, struct fleet *ret, struct err *err)
 	__attribute__((warn_unused_result));
 /*
@@ -38,9 +48,17 @@ int fleet_load(struct state *st, struct fleet *ret, struct err *err)
  */
 int fleet_act(struct state *st, const struct fleet *f, struct err *err)
 	__attribute__((warn_unused_result));
+/*
+ * End the runners that are too many: each is removed at GitHub first, and
+ * kept when it has a job there.  told() gets a line for each; with dry set
+ * nothing is done.
+ */
+int fleet_trim(struct state *st, const struct fleet *f, bool dry,
+	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+	__attribute__((warn_unused_result));
 
 /* One object for each pool: {"name","scope","place","labels","queued",
- * "starting","idle","busy","max","min_idle","start","verdict"}. */
+ * "starting","idle","busy","max","min_idle","start","remove","verdict"}. */
 int fleet_each(const struct fleet *f,
 	int (*emit)(struct json *row, void *arg), void *arg);
 

@@ -26,6 +26,7 @@ pool_release(struct pool *p)
 	free(p->scope);
 	pool_clear_labels(p);
 	free(p->place);
+	argv_release(&p->allow_images);
 	free(p->command);
 	free(p->group);
 	free(p->prefix);
@@ -50,6 +51,7 @@ pool_defaults(struct pool *ret)
 	ret->cpus = 2;
 	ret->memory = 2048 * mib;
 	ret->max = 4;
+	ret->weight = 1;
 	ret->boot_timeout = 5 * minute;
 	ret->idle_timeout = 30 * minute;
 	ret->job_timeout = 360 * minute;
@@ -164,9 +166,13 @@ load_numbers(struct config *c, struct pool *p, struct err *err)
 	if (load_int(c, n, "cpus", 1, &p->cpus, err) ||
 		load_int(c, n, "min-idle", 0, &p->min_idle, err) ||
 		load_int(c, n, "max", 0, &p->max, err) ||
-		load_int(c, n, "priority", -1000000, &p->priority, err))
-		return -1;
-	if (config_size(c, "pool", n, "memory", p->memory, &p->memory, err))
+		load_int(c, n, "priority", -1000000, &p->priority, err) ||
+		load_int(c, n, "weight", 1, &p->weight, err) ||
+		load_int(c, n, "allow-cpus", 0, &p->allow_cpus, err) ||
+		config_size(c, "pool", n, "allow-memory", 0, &p->allow_memory,
+			err) ||
+		config_size(c, "pool", n, "memory", p->memory, &p->memory,
+			err))
 		return -1;
 	return config_duration(c, "pool", n, "boot-timeout", p->boot_timeout,
 		       &p->boot_timeout, err) ||
@@ -189,6 +195,18 @@ load_labels(struct config *c, struct pool *p, struct err *err)
 		if (pool_add_labels(p, sets.v[i], err))
 			return err_wrap(err, "pool '%s'", p->name);
 	return 0;
+}
+
+static void
+load_images(struct config *c, struct pool *p)
+{
+	const char *s = config_str(c, "pool", p->name, "allow-images", "");
+	CLEANUP_ARGV struct argv parts = ARGV_INIT;
+	size_t i;
+
+	argv_splitc(&parts, s, ',');
+	for (i = 0; i < parts.n; i++)
+		argv_split(&p->allow_images, parts.v[i]); /* no white space */
 }
 
 static int
@@ -223,6 +241,7 @@ load(struct config *c, const char *name, struct pool *p, struct err *err)
 	set_string(&p->command, c, name, "runner-command");
 	set_string(&p->group, c, name, "runner-group");
 	set_string(&p->prefix, c, name, "prefix");
+	load_images(c, p);
 	if (load_numbers(c, p, err) || load_labels(c, p, err))
 		return -1;
 	return check(p, err);

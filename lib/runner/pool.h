@@ -29,6 +29,11 @@ struct pool {
 	int min_idle;
 	int max;
 	int priority;
+	int weight; /* share of the host among pools of one priority */
+	/* What a job's labels may ask of the VM; see shape.h. */
+	int allow_cpus; /* at most; 0: not at all */
+	int64_t allow_memory; /* bytes, at most; 0: not at all */
+	struct argv allow_images;
 	int64_t boot_timeout; /* ms */
 	int64_t idle_timeout; /* ms; 0: never */
 	int64_t job_timeout; /* ms */
@@ -42,7 +47,7 @@ struct pools {
 	size_t n;
 };
 
-#define POOL_INIT ((struct pool){ 0 })
+#define POOL_INIT ((struct pool){ .allow_images = ARGV_INIT })
 void pool_release(struct pool *p);
 #define CLEANUP_POOL __attribute__((cleanup(pool_release)))
 void pools_release(struct pools *p);

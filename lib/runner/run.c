@@ -48,6 +48,7 @@ struct run {
 	int64_t idle_deadline; /* monotonic, -1 none */
 	const char *reason; /* why we end it; NULL: it ends itself */
 	bool timed_out;
+	bool told; /* to end, by somebody */
 	bool unused; /* GitHub let us remove it: it had no job */
 	bool ended;
 	struct proc_status status;
@@ -110,7 +111,8 @@ stop(struct run *r, const char *reason)
 	if (r->reason)
 		return;
 	r->reason = reason;
-	if (runner_ending(r->db, r->name, reason, &err))
+	if (runner_ending(r->db, r->name, reason, &err) &&
+		err.code != ERR_BUSY) /* somebody told us by the row */
 		log_warning("runner.ending", "name", r->name, "error", err.msg,
 			NULL);
 	place_signal(r, SIGTERM);
@@ -256,6 +258,17 @@ register_runner(struct run *r, struct err *err)
 	return 0;
 }
 
+/* Somebody does not want it any more, and the place came up after all. */
+static bool
+row_says_end(const struct run *r)
+{
+	CLEANUP_RUNNER struct runner row = RUNNER_INIT;
+	struct err err = ERR_INIT;
+
+	return !runner_get(r->db, r->name, &row, &err) &&
+		!strcmp(row.state, "ending");
+}
+
 static void
 read_output(struct run *r)
 {
@@ -271,8 +284,15 @@ read_output(struct run *r)
 	if (!r->mark) {
 		log_bytes(r, chunk, (size_t)n);
 	} else if (find_mark(r, chunk, (size_t)n) && !r->reason) {
-		if (register_runner(r, &r->err))
+		if (!register_runner(r, &r->err))
+			return;
+		if (row_says_end(r)) {
+			r->err = ERR_INIT;
+			r->told = true;
+			stop(r, "stopped");
+		} else {
 			fail(r);
+		}
 	}
 }
 
@@ -361,8 +381,10 @@ read_signals(struct run *r)
 	while ((sig = signals_next(r->signals)))
 		if (r->reason)
 			place_signal(r, SIGKILL);
-		else
+		else {
+			r->told = true;
 			stop(r, sig == SIGINT ? "interrupted" : "stopped");
+		}
 }
 
 static int64_t
@@ -444,7 +466,7 @@ judge(struct run *r, char **ret_reason)
 		return result;
 	if (r->reason) {
 		*ret_reason = xstrdup(r->reason);
-		if (r->unused)
+		if (r->unused || (r->told && r->mark))
 			return RUNNER_UNUSED;
 		if (r->err.code || r->mark || r->timed_out)
 			return RUNNER_ERROR;
@@ -536,7 +558,8 @@ begin(struct run *r, const struct runner_run *run, struct err *err)
 	}
 	if (state_lock(r->st, "runner", r->name, 0, 0, &r->lock, err) ||
 		signals_open(signals, &r->signals, err) ||
-		runner_create(r->db, r->name, r->pool, r->labels, err))
+		runner_create(r->db, r->name, r->pool, r->labels,
+			run->on_demand, err))
 		return -1;
 	return 0;
 }

@@ -30,6 +30,7 @@ struct runner_run {
 	const struct pool *pool;
 	const char *labels; /* JSON: the label set that is registered */
 	const char *name; /* NULL: PREFIX-xxxxxxxx */
+	bool on_demand; /* goes when no job waits for it */
 	/* gets "NAME\n" after step 1 and is closed; stderr then goes to the
 	 * runner's log; or -1 */
 	int notify_fd;

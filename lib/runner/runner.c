@@ -47,12 +47,12 @@ runner_release(struct runner *r)
 
 static const char sql_create[] =
 	"INSERT INTO runner (name, pool, scope, labels, place, state, vm, "
-	"supervisor, created_at) VALUES (?1, ?2, ?3, ?4, ?5, 'starting', ?6, "
-	"?7, ?8)";
+	"supervisor, created_at, cpus, memory, on_demand) VALUES (?1, ?2, ?3, "
+	"?4, ?5, 'starting', ?6, ?7, ?8, ?9, ?10, ?11)";
 
 int
 runner_create(struct db *db, const char *name, const struct pool *pool,
-	const char *labels, struct err *err)
+	const char *labels, bool on_demand, struct err *err)
 {
 	CLEANUP_TXN struct txn t = TXN_INIT;
 	CLEANUP_FREE char *self = NULL;
@@ -68,7 +68,8 @@ runner_create(struct db *db, const char *name, const struct pool *pool,
 	}
 	if (db_run(db, sql_create, NULL, err, DB_S(name), DB_S(pool->name),
 		    DB_S(pool->scope), DB_S(labels), DB_S(pool->place),
-		    DB_S(vm ? name : NULL), DB_S(self), DB_I(clock_wall()))) {
+		    DB_S(vm ? name : NULL), DB_S(self), DB_I(clock_wall()),
+		    DB_I(pool->cpus), DB_I(pool->memory), DB_I(on_demand))) {
 		json_free(data);
 		if (err->code == ERR_EXISTS)
 			return err_set(err, ERR_EXISTS,
@@ -124,6 +125,17 @@ runner_registered(struct db *db, const char *name, int64_t github_id,
 		err);
 }
 
+static int
+end(struct db *db, const char *sql, const char *name, const char *reason,
+	struct err *err)
+{
+	struct json *data = json_object();
+
+	json_put_str(data, "reason", reason);
+	return event_change(db, "runner.ending", name, data, sql,
+		VALUES(DB_S(name), DB_S(reason)), err);
+}
+
 int
 runner_ending(struct db *db, const char *name, const char *reason,
 	struct err *err)
@@ -131,11 +143,27 @@ runner_ending(struct db *db, const char *name, const char *reason,
 	static const char sql[] =
 		"UPDATE runner SET state = 'ending', reason = ?2 "
 		"WHERE name = ?1 AND state NOT IN ('ending', 'done')";
-	struct json *data = json_object();
 
-	json_put_str(data, "reason", reason);
-	return event_change(db, "runner.ending", name, data, sql,
-		VALUES(DB_S(name), DB_S(reason)), err);
+	return end(db, sql, name, reason, err);
+}
+
+int
+runner_unwanted(struct db *db, const char *name, const char *reason,
+	struct err *err)
+{
+	static const char sql[] =
+		"UPDATE runner SET state = 'ending', reason = ?2 "
+		"WHERE name = ?1 AND registered = 0 "
+		"AND state IN ('starting', 'booted')";
+
+	return end(db, sql, name, reason, err);
+}
+
+int
+runner_kept(struct db *db, const char *name, struct err *err)
+{
+	return db_run(db, "UPDATE runner SET kept_at = ?2 WHERE name = ?1",
+		NULL, err, DB_S(name), DB_I(clock_wall()));
 }
 
 int

@@ -3,6 +3,7 @@
  * that was ever asked for, with what became of it.
  *
  *	starting -> booted -> registering -> idle -> busy -> ending -> done
+ *	                                      ... -> held -> ending -> done
  *
  * Each function that changes a row writes its event in the same transaction.
  * A runner lives while its supervisor holds the lock run/runner/NAME; a row
@@ -36,9 +37,12 @@ enum runner_result {
 
 const char *runner_result_name(enum runner_result r);
 
-/* The intent: before anything is booted.  labels: one label set as JSON. */
+/*
+ * The intent: before anything is booted.  labels: one label set as JSON.
+ * on_demand: it may be given up when no job waits for it.
+ */
 int runner_create(struct db *db, const char *name, const struct pool *pool,
-	const char *labels, struct err *err)
+	const char *labels, bool on_demand, struct err *err)
 	__attribute__((warn_unused_result));
 /* The place is up. */
 int runner_booted(struct db *db, const char *name, struct err *err)
@@ -50,6 +54,15 @@ int runner_registered(struct db *db, const char *name, int64_t github_id,
 	struct err *err) __attribute__((warn_unused_result));
 int runner_ending(struct db *db, const char *name, const char *reason,
 	struct err *err) __attribute__((warn_unused_result));
+/*
+ * The same, but only while GitHub cannot know it: from then on its supervisor
+ * will not register it.  ERR_BUSY: too late.
+ */
+int runner_unwanted(struct db *db, const char *name, const char *reason,
+	struct err *err) __attribute__((warn_unused_result));
+/* GitHub would not remove it: it has a job there. */
+int runner_kept(struct db *db, const char *name, struct err *err)
+	__attribute__((warn_unused_result));
 int runner_done(struct db *db, const char *name, enum runner_result result,
 	const char *reason, struct err *err)
 	__attribute__((warn_unused_result));

@@ -32,6 +32,28 @@ take_away(struct state *st, struct db *db, const struct runner *r,
 	return runner_removed(db, r->name, err);
 }
 
+/*
+ * One that is not registered yet must not become so between our look and our
+ * signal: then it could have a job.
+ */
+static int
+keep_idle(struct state *st, struct db *db, const char *name, struct runner *r,
+	struct err *err)
+{
+	if (!r->registered &&
+		(!strcmp(r->state, "starting") || !strcmp(r->state, "booted"))) {
+		if (!runner_unwanted(db, name, "stopped", err))
+			return 0;
+		if (err->code != ERR_BUSY)
+			return -1;
+		*err = ERR_INIT;
+		runner_release(r);
+		if (runner_get(db, name, r, err))
+			return -1;
+	}
+	return r->registered ? take_away(st, db, r, err) : 0;
+}
+
 static int
 wait_gone(struct state *st, const char *name, int64_t wait_ms,
 	struct err *err)
@@ -58,7 +80,7 @@ runner_stop(struct state *st, const char *name, bool now, int64_t wait_ms,
 		return -1;
 	if (!strcmp(r.state, "done"))
 		return 0;
-	if (r.registered && !now && take_away(st, db, &r, err))
+	if (!now && keep_idle(st, db, name, &r, err))
 		return -1;
 	pid = r.supervisor ? proc_find(r.supervisor) : 0;
 	if (pid && kill(pid, SIGTERM) && errno != ESRCH)

@@ -38,7 +38,7 @@ struct watch {
 	int metrics; /* a listening socket, or -1 */
 	bool metrics_given; /* by systemd: not from the configuration */
 	struct tasks tasks;
-	struct task *fsck, *sync, *ingest; /* in tasks */
+	struct task *fsck, *sync, *ingest, *trim; /* in tasks */
 	int64_t retry_at; /* wall ms, 0 none */
 	int64_t watchdog_at; /* monotonic ms, -1 none */
 	int64_t seen; /* the last event that was looked at */
@@ -57,6 +57,7 @@ add_tasks(struct watch *w)
 	w->sync = task_add(t, TASK_PERIODIC, "forge-runner", "sync");
 	w->fsck->every = w->sync->every = SWEEP;
 	w->ingest = task_add(t, TASK_ASKED, "forge-webhook", "ingest");
+	w->trim = task_add(t, TASK_ASKED, "forge-runner", "trim");
 }
 
 static bool
@@ -105,6 +106,8 @@ pass(struct watch *w, struct err *err)
 	if (n < 0)
 		return -1;
 	w->retry_at = f.retry_at;
+	if (f.surplus)
+		task_ask(w->trim);
 	tell_status(&f);
 	if (f.unserved)
 		log_debug("jobs.unserved", NULL);

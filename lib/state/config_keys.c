@@ -7,6 +7,11 @@ const struct config_key config_keys[] = {
 	{ "forge", false, "max-vms", CONFIG_INT },
 	{ "forge", false, "max-memory", CONFIG_SIZE },
 	{ "forge", false, "max-cpus", CONFIG_INT },
+	{ "forge", false, "max-per-repo", CONFIG_INT },
+	{ "forge", false, "cpus-per-core", CONFIG_INT },
+	{ "forge", false, "keep-memory", CONFIG_SIZE },
+	{ "forge", false, "keep-disk", CONFIG_SIZE },
+	{ "forge", false, "ageing", CONFIG_DURATION },
 
 	{ "github", true, "api", CONFIG_STRING },
 	{ "github", true, "app-id", CONFIG_STRING },
@@ -26,12 +31,19 @@ const struct config_key config_keys[] = {
 	{ "pool", true, "min-idle", CONFIG_INT },
 	{ "pool", true, "max", CONFIG_INT },
 	{ "pool", true, "priority", CONFIG_INT },
+	{ "pool", true, "weight", CONFIG_INT },
+	{ "pool", true, "allow-cpus", CONFIG_INT },
+	{ "pool", true, "allow-memory", CONFIG_SIZE },
+	{ "pool", true, "allow-images", CONFIG_STRING },
 	{ "pool", true, "job-timeout", CONFIG_DURATION },
 	{ "pool", true, "boot-timeout", CONFIG_DURATION },
 	{ "pool", true, "idle-timeout", CONFIG_DURATION },
 	{ "pool", true, "runner-command", CONFIG_STRING },
 	{ "pool", true, "runner-group", CONFIG_STRING },
 	{ "pool", true, "prefix", CONFIG_STRING },
+
+	{ "repo", true, "max", CONFIG_INT },
+	{ "repo", true, "weight", CONFIG_INT },
 
 	{ "place", true, "run", CONFIG_STRING },
 

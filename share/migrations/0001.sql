@@ -115,7 +115,17 @@ CREATE TABLE runner (
 	place TEXT NOT NULL,
 	state TEXT NOT NULL CHECK (state IN
 		('starting', 'booted', 'registering', 'idle', 'busy', 'ending',
-		'done')),
+		'held', 'done')),
+	cpus INTEGER NOT NULL,    -- of the VM, where the place is one
+	memory INTEGER NOT NULL,  -- bytes, likewise
+	on_demand INTEGER NOT NULL DEFAULT 0, -- 1: goes when no job waits
+	kept_at INTEGER,          -- GitHub last refused to remove it
+	version TEXT,             -- of the listener, as it says
+	image TEXT,               -- what its VM booted
+	digest TEXT,              -- of that image
+	address TEXT,             -- of its VM
+	hold_ms INTEGER,          -- keep the place that long when it fails
+	held_until INTEGER,       -- state held: until then
 	github_id INTEGER,
 	registered INTEGER NOT NULL DEFAULT 0, -- 1: GitHub may know it
 	vm TEXT,
@@ -132,7 +142,8 @@ CREATE TABLE runner (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX runner_open ON runner (state) WHERE state <> 'done';
 CREATE INDEX runner_unremoved ON runner (registered) WHERE registered = 1;
-CREATE INDEX runner_done ON runner (pool, done_at) WHERE state = 'done';
+CREATE INDEX runner_done ON runner (pool, done_at, result)
+	WHERE state = 'done';
 
 -- [runner] Conditional requests: what GitHub answered last; see etag.h.
 CREATE TABLE etag (
