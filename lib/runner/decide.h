@@ -68,6 +68,9 @@ struct crew {
 	const struct argv *labels; /* as registered: lower case, sorted */
 	int ready; /* starting + idle */
 	int spare; /* of them, those that may be given up */
+	/* More, that ended with a job of which we have not heard yet: one that
+	 * seems queued is not. */
+	int ghosts;
 };
 
 /* What the host can take: VMs count everywhere, the rest only place vm:. */

@@ -46,6 +46,10 @@ void decide_serve(struct work *w);
 /* 3 and 4 */
 void decide_reserve(struct work *w);
 
+/* Do they keep a pool's min_idle: are they of its first label set? */
+bool crew_is_reserve(const struct work *w, size_t crew);
+/* Its runners that nobody waits for. */
+int crew_unused(const struct work *w, size_t crew);
 /* Jobs of its repository that may have a runner more. */
 int repo_room(const struct work *w, const struct demand *d);
 /* What keeps the pool itself from starting one more; START: nothing. */

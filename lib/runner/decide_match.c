@@ -14,27 +14,52 @@ repo_room(const struct work *w, const struct demand *d)
 	return max < 0 ? d->count : more > 0 ? more : 0;
 }
 
-/* ---- 1: jobs against runners ---- */
+/* The pools whose scope covers one demand. */
+struct scopes {
+	size_t *v;
+	size_t n;
+	uint64_t sign; /* of the demand's labels */
+};
+
+/* Runners without a job yet, of the crew; those kept ready come last. */
+static int
+free_of(const struct work *w, size_t c, bool reserve)
+{
+	const struct crew *crew = &w->in->crews[c];
+	int keep = !reserve && crew_is_reserve(w, c) ?
+		w->in->pools[crew->pool].min_idle :
+		0;
+
+	return crew->ready + crew->ghosts - w->matched[c] - keep;
+}
+
+int
+crew_unused(const struct work *w, size_t c)
+{
+	const struct crew *crew = &w->in->crews[c];
+	int matched = w->matched[c] - crew->ghosts;
+
+	return crew->ready - (matched > 0 ? matched : 0);
+}
 
 /* The runner with the fewest labels that will do. */
 static bool
-best_crew(const struct work *w, const struct waiter *x, const size_t *scopes,
-	size_t nscopes, uint64_t sign, size_t *ret)
+best_crew(const struct work *w, const struct waiter *x,
+	const struct scopes *scopes, bool reserve, size_t *ret)
 {
 	bool found = false;
 	size_t i, c;
 
-	for (i = 0; i < nscopes; i++)
-		for (c = w->m.crews[scopes[i]]; c < w->m.crews[scopes[i] + 1];
-			c++) {
-			const struct crew *crew = &w->in->crews[c];
+	for (i = 0; i < scopes->n; i++)
+		for (c = w->m.crews[scopes->v[i]];
+			c < w->m.crews[scopes->v[i] + 1]; c++) {
+			const struct argv *has = w->in->crews[c].labels;
 
-			if (crew->ready <= w->matched[c] ||
-				sign & ~w->m.crew_signs[c] ||
-				!labels_subset(x->d->labels, crew->labels))
+			if (scopes->sign & ~w->m.crew_signs[c] ||
+				free_of(w, c, reserve) <= 0 ||
+				!labels_subset(x->d->labels, has))
 				continue;
-			if (found &&
-				w->in->crews[*ret].labels->n <= crew->labels->n)
+			if (found && w->in->crews[*ret].labels->n <= has->n)
 				continue;
 			*ret = c;
 			found = true;
@@ -43,25 +68,25 @@ best_crew(const struct work *w, const struct waiter *x, const size_t *scopes,
 }
 
 static void
-match(struct work *w, struct waiter *x, const size_t *scopes, size_t nscopes)
+match(struct work *w, struct waiter *x, const struct scopes *scopes)
 {
-	uint64_t sign = labels_sign(x->d->labels);
-	int room = repo_room(w, x->d);
-	size_t c;
+	int room = repo_room(w, x->d), reserve;
+	size_t c = 0;
 
 	if (room > x->left)
 		room = x->left;
-	while (room > 0 && best_crew(w, x, scopes, nscopes, sign, &c)) {
-		int n = w->in->crews[c].ready - w->matched[c];
+	for (reserve = 0; reserve < 2; reserve++)
+		while (room > 0 && best_crew(w, x, scopes, reserve, &c)) {
+			int n = free_of(w, c, reserve);
 
-		if (n > room)
-			n = room;
-		w->matched[c] += n;
-		w->held[x->d->repo_at] += n;
-		w->plan->pools[w->in->crews[c].pool].queued += n;
-		x->left -= n;
-		room -= n;
-	}
+			if (n > room)
+				n = room;
+			w->matched[c] += n;
+			w->held[x->d->repo_at] += n;
+			w->plan->pools[w->in->crews[c].pool].queued += n;
+			x->left -= n;
+			room -= n;
+		}
 }
 
 static int
@@ -76,16 +101,16 @@ by_labels(const void *a, const void *b)
 
 /* Which of the pools in scope serve it. */
 static void
-find_pools(const struct work *w, struct waiter *x, const size_t *scopes,
-	size_t nscopes)
+find_pools(const struct work *w, struct waiter *x,
+	const struct scopes *scopes)
 {
 	size_t i, set;
 
-	x->pools = xcalloc(nscopes + 1, sizeof(*x->pools));
-	x->sets = xcalloc(nscopes + 1, sizeof(*x->sets));
-	for (i = 0; i < nscopes; i++)
-		if (match_pool(&w->m, scopes[i], x->d, x->sign, &set)) {
-			x->pools[x->npools] = scopes[i];
+	x->pools = xcalloc(scopes->n + 1, sizeof(*x->pools));
+	x->sets = xcalloc(scopes->n + 1, sizeof(*x->sets));
+	for (i = 0; i < scopes->n; i++)
+		if (match_pool(&w->m, scopes->v[i], x->d, x->sign, &set)) {
+			x->pools[x->npools] = scopes->v[i];
 			x->sets[x->npools++] = set;
 		}
 }
@@ -93,7 +118,8 @@ find_pools(const struct work *w, struct waiter *x, const size_t *scopes,
 void
 decide_match(struct work *w)
 {
-	size_t *scopes = xcalloc(w->in->npools + 1, sizeof(*scopes));
+	struct scopes scopes = {
+		.v = xcalloc(w->in->npools + 1, sizeof(*scopes.v)) };
 	size_t i;
 
 	w->nwaiters = w->in->ndemand;
@@ -105,11 +131,12 @@ decide_match(struct work *w)
 	qsort(w->waiters, w->nwaiters, sizeof(*w->waiters), by_labels);
 	for (i = 0; i < w->nwaiters; i++) {
 		struct waiter *x = &w->waiters[i];
-		size_t n = match_scopes(&w->m, x->d, scopes);
 
-		match(w, x, scopes, n);
+		scopes.n = match_scopes(&w->m, x->d, scopes.v);
+		scopes.sign = labels_sign(x->d->labels);
+		match(w, x, &scopes);
 		if (x->left)
-			find_pools(w, x, scopes, n);
+			find_pools(w, x, &scopes);
 	}
-	free(scopes);
+	free(scopes.v);
 }

@@ -51,20 +51,14 @@ count_waiting(struct work *w, struct vain *vain)
 
 /* ---- 3 and 4: runners to keep ready, and those too many ---- */
 
-static bool
-same_labels(const struct argv *a, const struct argv *b)
-{
-	return a->n == b->n && labels_subset(a, b);
-}
-
-/* Those that keep a pool's min_idle: of its first label set. */
-static bool
-is_reserve(const struct work *w, size_t c)
+bool
+crew_is_reserve(const struct work *w, size_t c)
 {
 	const struct crew *crew = &w->in->crews[c];
 	const struct pool *p = &w->in->pools[crew->pool];
 
-	return p->nsets && same_labels(crew->labels, &p->sets[0]);
+	return p->nsets && crew->labels->n == p->sets[0].n &&
+		labels_subset(crew->labels, &p->sets[0]);
 }
 
 static void
@@ -79,8 +73,8 @@ fill_reserve(struct work *w, size_t i)
 	size_t c;
 
 	for (c = w->m.crews[i]; c < w->m.crews[i + 1]; c++)
-		if (is_reserve(w, c))
-			need -= w->in->crews[c].ready - w->matched[c];
+		if (crew_is_reserve(w, c))
+			need -= crew_unused(w, c);
 	for (; need > 0 && p->nsets; need--) {
 		enum verdict v = pool_refuses(w, i);
 
@@ -120,16 +114,15 @@ find_surplus(struct work *w, struct vain *vain)
 	size_t c;
 
 	for (c = 0; c < w->in->ncrews; c++) {
-		int extra = w->in->crews[c].ready - w->matched[c];
-		int keep = is_reserve(w, c) ?
+		int extra = crew_unused(w, c);
+		int keep = crew_is_reserve(w, c) ?
 			w->in->pools[w->in->crews[c].pool].min_idle :
 			0;
 
 		give_up(w, vain, c, extra - keep);
 	}
 	for (c = 0; c < w->in->ncrews; c++) {
-		int extra = w->in->crews[c].ready - w->matched[c] -
-			w->plan->remove[c];
+		int extra = crew_unused(w, c) - w->plan->remove[c];
 		int in_pool = vain->pool[w->in->crews[c].pool];
 		int wanted = in_pool > vain->host ? in_pool : vain->host;
 

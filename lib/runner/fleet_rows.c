@@ -9,7 +9,9 @@
 #include "lib/state/db.h"
 #include "lib/base/banned.h"
 
-#define KEPT 60000 /* ms: GitHub said that it has a job; do not ask again */
+#define ASKED 60000 /* ms until GitHub is asked to remove it again */
+
+#define UNHEARD 30000 /* ms: so late a webhook may be */
 
 /* ---- strings, each once ---- */
 
@@ -155,8 +157,18 @@ static const char sql_fleet[] =
 	"WHERE state = 'queued' GROUP BY repo, enterprise, labels "
 	"UNION ALL "
 	"SELECT 1, pool, state, labels, count(*), sum(on_demand AND "
-	"coalesce(kept_at, 0) <= ?1), 0, 0 FROM runner "
+	"coalesce(asked_at, 0) <= ?1), 0, 0 FROM runner "
 	"WHERE state <> 'done' GROUP BY pool, state, labels "
+	"UNION ALL "
+	"SELECT 1, p.value, 'done', r.labels, count(*), 0, 0, 0 "
+	"FROM json_each(?2) p JOIN runner r ON r.state = 'done' "
+	"AND r.pool = p.value AND r.done_at > ?3 AND r.job IS NULL "
+	"AND r.result IN ('succeeded', 'failed', 'cancelled', 'skipped') "
+	"GROUP BY p.value, r.labels "
+	"UNION ALL "
+	"SELECT 1, pool, 'done', labels, count(*), 0, 0, 0 FROM runner "
+	"WHERE state <> 'done' AND state = 'ending' AND reason IS NULL "
+	"AND job IS NULL GROUP BY pool, labels "
 	"UNION ALL "
 	"SELECT 2, p.value, NULL, NULL, count(*), max(r.done_at), 0, 0 "
 	"FROM json_each(?2) p JOIN runner r ON r.state = 'done' "
@@ -238,7 +250,10 @@ add_crew(struct fleet *f, size_t pool, const struct db_rows *rows,
 		i = ++f->ncrews;
 	}
 	c = &f->crews[i - 1];
-	c->ready += (int)db_int(rows, 4);
+	if (!strcmp(db_text(rows, 2), "done"))
+		c->ghosts += (int)db_int(rows, 4);
+	else
+		c->ready += (int)db_int(rows, 4);
 	c->spare += (int)db_int(rows, 5);
 	return 0;
 }
@@ -260,7 +275,7 @@ add_runners(struct fleet *f, const struct db_rows *rows, size_t *hint,
 		s->ending += n;
 	else if (!strcmp(state, "idle"))
 		s->idle += n;
-	else
+	else if (strcmp(state, "done") != 0)
 		s->starting += n;
 	return !strcmp(state, "busy") || !strcmp(state, "ending") ||
 			!strcmp(state, "held") ?
@@ -272,6 +287,8 @@ static int
 add_row(struct fleet *f, const struct db_rows *rows, struct used *used,
 	size_t *hint, struct err *err)
 {
+	size_t i;
+
 	switch ((enum kind)db_int(rows, 0)) {
 	case ROW_JOBS:
 		return add_jobs(f, rows, err);
@@ -284,8 +301,8 @@ add_row(struct fleet *f, const struct db_rows *rows, struct used *used,
 		}
 		return 0;
 	case ROW_REPO:
-		f->repos[repo_index(f, db_text(rows, 1))].busy +=
-			(int)db_int(rows, 4);
+		i = repo_index(f, db_text(rows, 1)); /* moves f->repos */
+		f->repos[i].busy += (int)db_int(rows, 4);
 		return 0;
 	case ROW_HOST:
 		*used = (struct used){ db_int(rows, 4), db_int(rows, 5),
@@ -316,7 +333,8 @@ fleet_rows(struct db *db, struct fleet *f, int64_t now, struct used *ret_used,
 	for (i = 0; i < f->pools.n; i++)
 		json_push_str(names, f->pools.v[i].name);
 	text = json_text(names);
-	if (db_query(db, &rows, sql_fleet, err, DB_I(now - KEPT), DB_S(text)))
+	if (db_query(db, &rows, sql_fleet, err, DB_I(now - ASKED), DB_S(text),
+		    DB_I(now - UNHEARD)))
 		return -1;
 	while ((rc = db_next(rows, err)) == 1)
 		if (add_row(f, rows, ret_used, &hint, err))

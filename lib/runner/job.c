@@ -277,7 +277,7 @@ write_job(struct db *db, const struct job *j, enum job_state state,
 		time_value(j->completed_at), DB_I(clock_wall()));
 }
 
-/* A job that has ended tells only whose it was. */
+/* What comes when the runner has ended tells only whose job it was. */
 static int
 mark_runner(struct db *db, const struct job *j, struct err *err)
 {
@@ -288,18 +288,17 @@ mark_runner(struct db *db, const struct job *j, struct err *err)
 	static const char sql_job[] =
 		"UPDATE runner SET job = ?2 WHERE name = ?1 AND job IS NULL";
 	struct json *data;
-	int changes;
+	int changes = 0;
 
 	if (!j->runner || j->state < JOB_IN_PROGRESS)
 		return 0;
-	if (j->state == JOB_COMPLETED)
-		return db_run(db, sql_job, NULL, err, DB_S(j->runner),
-			DB_I(j->id));
-	if (db_run(db, sql_busy, &changes, err, DB_S(j->runner), DB_I(j->id),
-		    DB_I(clock_wall())))
+	if (j->state == JOB_IN_PROGRESS &&
+		db_run(db, sql_busy, &changes, err, DB_S(j->runner),
+			DB_I(j->id), DB_I(clock_wall())))
 		return -1;
 	if (!changes)
-		return 0;
+		return db_run(db, sql_job, NULL, err, DB_S(j->runner),
+			DB_I(j->id));
 	data = json_object();
 	json_put_int(data, "job", j->id);
 	return event_add(db, "runner.busy", j->runner, data, err);

@@ -447,11 +447,23 @@ deregister(struct run *r)
 	if (r->github_id ? !github_runner_remove(r->gh, r->pool->scope,
 				   r->github_id, &err) :
 			   !runner_unregister(r->gh, &row, &err)) {
-		if (!runner_removed(r->db, r->name, &err))
+		if (!runner_removed(r->db, r->name, &err) ||
+			err.code == ERR_BUSY) /* another has noted it */
 			return;
 	}
 	log_warning("runner.still-registered", "name", r->name, "error",
 		err.msg, "hint", "forge-runner sync tries again", NULL);
+}
+
+/* It was removed at GitHub, so it had no job. */
+static bool
+taken_away(const struct run *r)
+{
+	CLEANUP_RUNNER struct runner row = RUNNER_INIT;
+	struct err err = ERR_INIT;
+
+	return !runner_get(r->db, r->name, &row, &err) && row.asked &&
+		!row.job;
 }
 
 static enum runner_result
@@ -464,9 +476,13 @@ judge(struct run *r, char **ret_reason)
 	if (result != RUNNER_ERROR && !r->timed_out && !r->err.code &&
 		!r->unused)
 		return result;
+	if (!r->reason && taken_away(r)) {
+		*ret_reason = xstrdup("removed");
+		return RUNNER_UNUSED;
+	}
 	if (r->reason) {
 		*ret_reason = xstrdup(r->reason);
-		if (r->unused || (r->told && r->mark))
+		if (r->unused || (r->told && r->mark) || taken_away(r))
 			return RUNNER_UNUSED;
 		if (r->err.code || r->mark || r->timed_out)
 			return RUNNER_ERROR;

@@ -160,9 +160,9 @@ runner_unwanted(struct db *db, const char *name, const char *reason,
 }
 
 int
-runner_kept(struct db *db, const char *name, struct err *err)
+runner_asked(struct db *db, const char *name, struct err *err)
 {
-	return db_run(db, "UPDATE runner SET kept_at = ?2 WHERE name = ?1",
+	return db_run(db, "UPDATE runner SET asked_at = ?2 WHERE name = ?1",
 		NULL, err, DB_S(name), DB_I(clock_wall()));
 }
 
@@ -202,7 +202,7 @@ runner_get(struct db *db, const char *name, struct runner *ret,
 {
 	static const char sql[] =
 		"SELECT pool, scope, state, supervisor, vm, github_id, job, "
-		"registered FROM runner WHERE name = ?1";
+		"registered, asked_at FROM runner WHERE name = ?1";
 	CLEANUP_ROWS struct db_rows *rows = NULL;
 	int rc;
 
@@ -225,6 +225,7 @@ runner_get(struct db *db, const char *name, struct runner *ret,
 	ret->github_id = db_int(rows, 5);
 	ret->job = db_int(rows, 6);
 	ret->registered = db_int(rows, 7) != 0;
+	ret->asked = !db_null(rows, 8);
 	return 0;
 }
 

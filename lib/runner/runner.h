@@ -60,8 +60,8 @@ int runner_ending(struct db *db, const char *name, const char *reason,
  */
 int runner_unwanted(struct db *db, const char *name, const char *reason,
 	struct err *err) __attribute__((warn_unused_result));
-/* GitHub would not remove it: it has a job there. */
-int runner_kept(struct db *db, const char *name, struct err *err)
+/* The intent to remove it at GitHub, if it has no job there. */
+int runner_asked(struct db *db, const char *name, struct err *err)
 	__attribute__((warn_unused_result));
 int runner_done(struct db *db, const char *name, enum runner_result result,
 	const char *reason, struct err *err)
@@ -80,6 +80,7 @@ struct runner {
 	int64_t github_id; /* 0: not known */
 	int64_t job; /* 0: none seen */
 	bool registered;
+	bool asked; /* GitHub was asked to remove it */
 };
 
 #define RUNNER_INIT ((struct runner){ 0 })

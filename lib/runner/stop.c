@@ -20,7 +20,8 @@ take_away(struct state *st, struct db *db, const struct runner *r,
 {
 	CLEANUP_GITHUB struct github *gh = NULL;
 
-	if (runner_github(st, r, &gh, err))
+	if (runner_github(st, r, &gh, err) ||
+		runner_asked(db, r->name, err))
 		return -1;
 	if (runner_unregister(gh, r, err)) {
 		if (err->code != ERR_BUSY)

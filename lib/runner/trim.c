@@ -27,7 +27,7 @@ names_of(struct db *db, const char *pool, const char *labels, int n,
 	static const char sql[] =
 		"SELECT name FROM runner WHERE pool = ?1 AND labels = ?2 AND "
 		"on_demand = 1 AND state IN ('starting', 'booted', "
-		"'registering', 'idle') ORDER BY registered, kept_at, "
+		"'registering', 'idle') ORDER BY registered, asked_at, "
 		"created_at DESC LIMIT ?3";
 	CLEANUP_ROWS struct db_rows *rows = NULL;
 	int rc;
@@ -39,8 +39,8 @@ names_of(struct db *db, const char *pool, const char *labels, int n,
 	return rc;
 }
 
-static int
-trim_one(struct trim *t, const char *name, struct err *err)
+static void
+trim_one(struct trim *t, const char *name)
 {
 	CLEANUP_FREE char *line = NULL;
 	struct err one = ERR_INIT;
@@ -53,14 +53,11 @@ trim_one(struct trim *t, const char *name, struct err *err)
 			name);
 	} else if (one.code == ERR_BUSY) {
 		line = xasprintf("runner '%s': kept, it has a job", name);
-		if (runner_kept(t->db, name, err))
-			return -1;
 	} else {
 		line = xasprintf("runner '%s': not removed: %s", name,
 			one.msg);
 	}
 	t->told(line, t->arg);
-	return 0;
 }
 
 int
@@ -82,8 +79,7 @@ fleet_trim(struct state *st, const struct fleet *f, bool dry,
 			    f->plan.remove[i], &names, err))
 			return -1;
 		for (k = 0; k < names.n; k++)
-			if (trim_one(&t, names.v[k], err))
-				return -1;
+			trim_one(&t, names.v[k]);
 	}
 	return 0;
 }

@@ -119,7 +119,7 @@ CREATE TABLE runner (
 	cpus INTEGER NOT NULL,    -- of the VM, where the place is one
 	memory INTEGER NOT NULL,  -- bytes, likewise
 	on_demand INTEGER NOT NULL DEFAULT 0, -- 1: goes when no job waits
-	kept_at INTEGER,          -- GitHub last refused to remove it
+	asked_at INTEGER,         -- GitHub was last asked to remove it
 	version TEXT,             -- of the listener, as it says
 	image TEXT,               -- what its VM booted
 	digest TEXT,              -- of that image

@@ -307,3 +307,65 @@ runner.done' ]
 	[ "$(tail -n 1 follow)" = runner.done ]
 	[ "$(wc -l <follow)" = 7 ]
 }
+
+# delivery ACTION JOB_ID: what GitHub says of a job, as a webhook
+delivery()
+{
+	gh GET "/repos/$REPO/actions/jobs/$2" >job.json
+	jq -n --arg repo "$REPO" --arg action "$1" --slurpfile j job.json '{
+		$action, workflow_job: $j[0], repository: {full_name: $repo,
+		id: 1, name: "x", owner: {login: "acme"}}}' |
+		forge-webhook accept --unsigned --event workflow_job \
+			--delivery "$BATS_TEST_NUMBER-$1-$2" >/dev/null
+}
+
+@test "trim: the runner of a cancelled job goes, a busy one stays" {
+	id=$(job 'sleep 1')
+	delivery queued "$id"
+	fake POST "/jobs/$id/cancel" >/dev/null
+	forge-watch run --once
+	name=$(forge-runner list -q .name)
+	wait_until 10 state_is "$name" idle
+	run -0 --separate-stderr forge-runner trim
+	[ "$output$stderr" = '' ]
+	delivery completed "$id"
+	run -0 forge-runner pools -q '[.start, .remove, .verdict] | @tsv'
+	[ "$output" = $'0\t1\tenough' ]
+	run -0 --separate-stderr forge-runner trim -n
+	[ "$output" = "runner '$name': no job waits for it" ]
+	run -0 --separate-stderr forge-runner trim
+	[ "$output" = "runner '$name': removed, no job waited for it" ]
+	wait_until 10 state_is "$name" done
+	[ "$(forge-runner show "$name" -q .result)" = unused ]
+	[ "$(runners_at_github)" = 0 ]
+	# one that took another's job meanwhile
+	name=$(forge-runner start --pool here --on-demand)
+	wait_until 10 state_is "$name" idle
+	job 'sleep 60' >/dev/null
+	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
+	run -0 --separate-stderr forge-runner trim
+	[ "$output" = "runner '$name': kept, it has a job" ]
+	run -0 --separate-stderr forge-runner trim
+	[ "$output$stderr" = '' ]
+	# one that a person asked for
+	name=$(forge-runner start --pool here)
+	wait_until 10 state_is "$name" idle
+	run -0 --separate-stderr forge-runner trim
+	[ "$output$stderr" = '' ]
+}
+
+@test "a job's labels shape its runner, as far as the pool allows" {
+	git config -f "$FORGE_STATE/config" pool.here.allow-cpus 4
+	id=$(github_job linux,forge-cpus=3 true build "$REPO")
+	delivery queued "$id"
+	id=$(github_job linux,forge-cpus=5 true build "$REPO")
+	delivery queued "$id"
+	run -0 forge-runner pools -q '[.queued, .start] | @tsv'
+	[ "$output" = $'1\t1' ]
+	forge-watch run --once
+	run -0 forge-runner list --all -q '.labels | tostring'
+	[ "$output" = '["forge-cpus=3","linux","self-hosted"]' ]
+	name=$(forge-runner list --all -q .name)
+	wait_until 20 forge_done "$name"
+	[ "$(forge-runner show "$name" -q .result)" = succeeded ]
+}

@@ -107,7 +107,7 @@ static void
 crew(size_t at, const char *list, int ready, int spare)
 {
 	t.crews[t.in.ncrews++] = (struct crew){ at, labels(list), ready,
-		spare };
+		spare, 0 };
 	t.supply[at].idle += ready;
 }
 
@@ -331,6 +331,24 @@ test_priority(void)
 }
 
 static void
+test_ghosts(void)
+{
+	begin();
+	pool("a", 9, 0)->min_idle = 1;
+	repo("acme/app", 0);
+	jobs(0, "a", 2, 1);
+	crew(0, "a", 0, 0);
+	t.crews[0].ghosts = 1;
+	run();
+	is_int(starts(0), 2, "a job that has run is not waited for");
+	t.in.ndemand = 0;
+	plan_release(&t.plan);
+	run();
+	is_int(starts(0), 1, "one that has run is not kept ready");
+	t.in.ndemand = 1;
+}
+
+static void
 test_surplus(void)
 {
 	begin();
@@ -376,6 +394,7 @@ main(void)
 	test_caps();
 	test_share();
 	test_priority();
+	test_ghosts();
 	test_surplus();
 	begin();
 	return done();
