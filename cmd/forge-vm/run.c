@@ -1,5 +1,6 @@
 #include "cmd/forge-vm/forge-vm.h"
 #include "cmd/forge-vm/exec_options.h"
+#include "cmd/forge-vm/limit_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,7 @@ static int arg_cpus = 1, arg_notify_fd = -1;
 		{ "driver", 0, POPT_ARG_STRING, &arg_driver, 0,              \
 			"hypervisor driver (vm.driver, else qemu)",          \
 			"NAME" },                                            \
+		LIMIT_OPTIONS,                                               \
 	{                                                                    \
 		"boot-timeout", 0, POPT_ARG_STRING, &arg_boot_timeout, 0,    \
 			"give up when it is not up by then "                 \
@@ -128,7 +130,8 @@ make_boot(struct state *st, struct vm_boot *boot, struct err *err)
 		return -1;
 	if (arg_notify_fd >= 0 && fd_cloexec(arg_notify_fd, true))
 		return err_sys(err, "--notify-fd %d", arg_notify_fd);
-	return fill_numbers(c, boot, err) || check_names(&boot->spec, err) ?
+	return fill_numbers(c, boot, err) || check_names(&boot->spec, err) ||
+			limit_options_fill(&boot->spec, err) ?
 		-1 :
 		0;
 }
@@ -208,6 +211,7 @@ supervise_args(struct state *st, const struct vm_boot *boot, struct argv *a)
 	argv_pushf(a, "--cpus=%d", boot->spec.cpus);
 	argv_pushf(a, "--memory=%lld", (long long)boot->spec.memory);
 	argv_pushf(a, "--boot-timeout=%lldms", (long long)boot->boot_timeout);
+	limit_options_args(&boot->spec, a);
 }
 
 int

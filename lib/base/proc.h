@@ -30,6 +30,18 @@
 #define PROC_PIPE (-3) /* our end is in struct child */
 
 #define PROC_FDS 8
+#define PROC_CGROUPS 12
+
+/*
+ * The cgroup to begin in.  into is the directory of a version 2 one, made the
+ * child's by the clone itself; join are cgroup.procs files, open for writing,
+ * that the child enters before its exec.  Borrowed.
+ */
+struct proc_cgroup {
+	int into; /* -1: none */
+	int join[PROC_CGROUPS];
+	int njoin;
+};
 
 struct proc {
 	struct argv argv; /* argv[0] looked up in PATH */
@@ -42,6 +54,7 @@ struct proc {
 	bool new_group; /* own process group, for proc_kill */
 	bool clear_env; /* start from nothing but env */
 	int parent_death; /* signal when the starting thread dies, or 0 */
+	const struct proc_cgroup *cgroup; /* or NULL: ours */
 };
 
 #define PROC_INIT                                                             \

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct launch {
 	int report; /* write end of the pipe that tells exec errors */
 	pid_t parent;
 	int highest; /* of the fds that are passed on */
+	bool cloned; /* the clone itself put it into its cgroup */
 };
 
 /* ---- before the fork ---- */
@@ -216,10 +218,28 @@ child_place(const struct launch *l)
 	}
 }
 
+/* "0" is whoever writes it. */
+static void
+child_cgroups(const struct launch *l)
+{
+	const struct proc_cgroup *c = l->p->cgroup;
+	int i, fd;
+
+	if (c && c->into >= 0 && !l->cloned) {
+		fd = openat(c->into, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, "0", 1) != 1)
+			give_up(l);
+	}
+	for (i = 0; c && i < c->njoin; i++)
+		if (write(c->join[i], "0", 1) != 1)
+			give_up(l);
+}
+
 _Noreturn static void
 child_run(struct launch *l)
 {
 	child_signals();
+	child_cgroups(l);
 	child_place(l);
 	child_stdio(l);
 	child_fds(l);
@@ -253,6 +273,30 @@ read_report(int fd)
 	return n == (ssize_t)sizeof(e) ? e : 0;
 }
 
+/*
+ * A fork, into a cgroup where there is one to clone into: a move afterwards
+ * waits for the whole machine's forks, several ms.  The kernel's own call, as
+ * libc's fork() knows nothing of cgroups; the child runs on as after a fork.
+ */
+static pid_t
+fork_into(struct launch *l)
+{
+	const struct proc_cgroup *c = l->p->cgroup;
+	struct clone_args args = { .exit_signal = SIGCHLD,
+		.flags = CLONE_INTO_CGROUP };
+	pid_t pid;
+
+	if (!c || c->into < 0)
+		return fork();
+	args.cgroup = (uint64_t)c->into;
+	l->cloned = true;
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid >= 0 || errno != ENOSYS)
+		return pid;
+	l->cloned = false; /* a filter of some container */
+	return fork();
+}
+
 static int
 fork_it(struct launch *l, pid_t *ret_pid, struct err *err)
 {
@@ -265,7 +309,7 @@ fork_it(struct launch *l, pid_t *ret_pid, struct err *err)
 	l->report = fcntl(fds[1], F_DUPFD_CLOEXEC, l->highest + 1);
 	(void)close(fds[1]); /* a copy is open */
 	l->parent = getpid();
-	pid = l->report < 0 ? -1 : fork();
+	pid = l->report < 0 ? -1 : fork_into(l);
 	if (pid == 0)
 		child_run(l);
 	e = errno;

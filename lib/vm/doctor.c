@@ -3,12 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "lib/base/fs.h"
@@ -19,6 +17,7 @@
 #include "lib/state/db.h"
 #include "lib/state/state.h"
 #include "lib/vm/accel.h"
+#include "lib/vm/cgroup.h"
 #include "lib/vm/image.h"
 #include "lib/base/banned.h"
 
@@ -292,20 +291,24 @@ check_disk(struct doctor *d)
 static void
 check_cgroup(struct doctor *d)
 {
-	static const char root[] = "/sys/fs/cgroup";
-	struct statfs v;
+	static const char *const names[CGROUP__MAX] = { "memory", "cpu", "",
+		"pids", "io", "" };
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	struct cgroup_host h;
+	int i;
 
-	if (!statfs(root, &v) && v.f_type == CGROUP2_SUPER_MAGIC)
-		tell_ok(d, "cgroup", OPTIONAL, "version 2");
-	else if (!statfs("/sys/fs/cgroup/unified", &v) &&
-		v.f_type == CGROUP2_SUPER_MAGIC)
-		tell_ok(d, "cgroup", OPTIONAL, "hybrid: version 1 limits");
-	else if (fs_exists(AT_FDCWD, "/sys/fs/cgroup/memory"))
-		tell_ok(d, "cgroup", OPTIONAL, "version 1");
-	else
-		doctor_tell(d, "cgroup", OPTIONAL, "missing",
-			"no limits beyond those of QEMU",
-			"mount -t cgroup2 none /sys/fs/cgroup");
+	cgroup_host_find(&h);
+	if (!h.n) {
+		doctor_tell(d, "cgroup", OPTIONAL, "missing", h.why,
+			geteuid() ? "systemd-run --user --scope COMMAND" :
+				    "mount -t cgroup2 none /sys/fs/cgroup");
+		return;
+	}
+	buf_addf(&b, "%s, limits:", h.version);
+	for (i = 0; i < CGROUP__MAX; i++)
+		if (*names[i] && h.controllers & 1u << i)
+			buf_addf(&b, " %s", names[i]);
+	tell_ok(d, "cgroup", OPTIONAL, b.s);
 }
 
 static void

@@ -268,8 +268,8 @@ send_spec(struct child *c, const struct json *spec, struct err *err)
 }
 
 int
-driver_boot(const char *driver, const struct json *spec, struct child *ret,
-	struct err *err)
+driver_boot(const char *driver, const struct json *spec,
+	const struct proc_cgroup *cgroup, struct child *ret, struct err *err)
 {
 	static const char *const fds[] = { "fds.channel", "fds.console",
 		"fds.net" };
@@ -282,6 +282,7 @@ driver_boot(const char *driver, const struct json *spec, struct child *ret,
 	p.out = PROC_NULL;
 	p.err = PROC_PIPE;
 	p.parent_death = SIGKILL;
+	p.cgroup = cgroup;
 	p.new_group = true; /* the terminal's ^C is for us to pass on */
 	for (i = 0; i < ARRAY_SIZE(fds); i++) {
 		int fd = (int)json_int(spec, fds[i], -1);

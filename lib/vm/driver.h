@@ -92,10 +92,11 @@ int driver_ask(const char *driver, const char *verb, const struct json *spec,
 
 /*
  * Boot: the child is the hypervisor.  Its stderr is child.err, its death by
- * signal follows ours.  The fds named in spec are passed on.
+ * signal follows ours.  The fds named in spec are passed on.  It begins in
+ * cgroup (or NULL).
  */
 int driver_boot(const char *driver, const struct json *spec,
-	struct child *ret, struct err *err)
+	const struct proc_cgroup *cgroup, struct child *ret, struct err *err)
 	__attribute__((warn_unused_result));
 
 #endif

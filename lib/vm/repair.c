@@ -11,10 +11,12 @@
 #include "lib/base/argv.h"
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
+#include "lib/base/parse.h"
 #include "lib/base/proc.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
 #include "lib/state/state.h"
+#include "lib/vm/cgroup_vm.h"
 #include "lib/vm/lease.h"
 #include "lib/base/banned.h"
 
@@ -71,7 +73,8 @@ bury(struct repair *r, const char *name, const char *hypervisor,
 	if (r->dry)
 		return 0;
 	kill_process(hypervisor);
-	if (vm_remove_files(r->st, name, err))
+	if (vm_cgroup_remove(r->st, name, err) ||
+		vm_remove_files(r->st, name, err))
 		return -1;
 	return vm_ended(r->db, name, true, EXIT_PLACE, "its supervisor died",
 		err);
@@ -113,28 +116,81 @@ vm_repair(struct state *st, bool dry,
 	return state_db(st, &r.db, err) || bury_dead(&r, err) ? -1 : 0;
 }
 
-/* ---- directories without a row ---- */
+/* ---- what is left without a row, or a life ---- */
+
+/*
+ * Is there no living VM of that name?  Then *ret_lock keeps one from being
+ * made, and *ret_state is what its row says, "" without one.  1, 0 or -1.
+ */
+static int
+is_dead(struct repair *r, const char *name, char **ret_state, int *ret_lock,
+	struct err *err)
+{
+	if (vm_state(r->db, name, ret_state, err))
+		return -1;
+	if (**ret_state && strcmp(*ret_state, "stopped") &&
+		strcmp(*ret_state, "crashed"))
+		return 0;
+	if (!state_lock(r->st, "vm", name, 0, 0, ret_lock, err))
+		return 1;
+	if (err->code != ERR_BUSY)
+		return -1;
+	*err = ERR_INIT;
+	return 0; /* its row is just being made */
+}
 
 static int
 check_directory(struct repair *r, const char *name, struct err *err)
 {
 	CLEANUP_FREE char *state = NULL;
 	CLEANUP_CLOSE int lock = -1;
+	int rc = is_dead(r, name, &state, &lock, err);
 
-	if (vm_state(r->db, name, &state, err))
-		return -1;
-	if (*state && strcmp(state, "stopped") && strcmp(state, "crashed"))
-		return 0;
-	if (state_lock(r->st, "vm", name, 0, 0, &lock, err)) {
-		if (err->code != ERR_BUSY)
-			return -1;
-		*err = ERR_INIT;
-		return 0; /* its row is just being made */
-	}
-	if (*state)
-		return 0; /* kept for its log */
+	if (rc <= 0 || *state) /* one with a row is kept for its log */
+		return rc < 0 ? -1 : 0;
 	tell(r, "vm/%s: files without a VM", name);
 	return r->dry ? 0 : vm_remove_files(r->st, name, err);
+}
+
+struct cgroup_check {
+	struct repair *r;
+	const struct cgroup_host *host;
+	size_t prefix;
+	struct err *err;
+};
+
+static int
+check_cgroup(const char *id, void *arg)
+{
+	struct cgroup_check *c = arg;
+	const char *name = id + c->prefix;
+	CLEANUP_FREE char *state = NULL;
+	CLEANUP_CLOSE int lock = -1;
+	struct err unsafe = ERR_INIT;
+	int rc;
+
+	if (parse_name(name, "cgroup", &unsafe))
+		return 0; /* not one of ours */
+	rc = is_dead(c->r, name, &state, &lock, c->err);
+	if (rc <= 0)
+		return rc;
+	tell(c->r, "cgroup " CGROUP_BASE "/%s: no VM lives in it", id);
+	return c->r->dry ? 0 : cgroup_remove(c->host, id, c->err);
+}
+
+static int
+check_cgroups(struct repair *r, struct err *err)
+{
+	CLEANUP_FREE char *prefix = vm_cgroup_id(r->st, "");
+	struct cgroup_host h;
+	struct cgroup_check c = { r, &h, strlen(prefix), err };
+
+	cgroup_host_find(&h);
+	if (cgroup_each(&h, prefix, check_cgroup, &c))
+		return -1;
+	if (!r->dry)
+		cgroup_sweep(&h);
+	return 0;
 }
 
 int
@@ -146,7 +202,8 @@ vm_fsck(struct state *st, bool dry,
 	struct dirent *e;
 	DIR *d;
 
-	if (vm_repair(st, dry, told, arg, err) || state_db(st, &r.db, err))
+	if (vm_repair(st, dry, told, arg, err) || state_db(st, &r.db, err) ||
+		check_cgroups(&r, err))
 		return -1;
 	fd = openat(state_dir(st), "vm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -218,7 +275,7 @@ vm_destroy(struct state *st, const char *name, struct err *err)
 	if (state_lock(st, "vm", name, 0, KILL_WAIT, &lock, err))
 		return err_wrap(err, "VM '%s' does not end", name);
 	kill_process(hypervisor);
-	if (vm_remove_files(st, name, err))
+	if (vm_cgroup_remove(st, name, err) || vm_remove_files(st, name, err))
 		return -1;
 	return forget(db, name, err);
 }

@@ -20,6 +20,7 @@
 #include "lib/base/parse.h"
 #include "lib/base/signals.h"
 #include "lib/state/state.h"
+#include "lib/vm/cgroup_vm.h"
 #include "lib/vm/usernet.h"
 #include "lib/vm/vsock.h"
 #include "lib/base/banned.h"
@@ -288,6 +289,12 @@ on_end(struct supervisor *s)
 	console_end(s);
 	if (s->stopping || s->err.code || (s->exec_open && s->exec.done))
 		return;
+	if (vm_cgroup_oom(s->st, s->boot->spec.name)) {
+		(void)err_set(&s->err, ERR_PLACE,
+			"the host killed it: it used more than its memory "
+			"(--memory)");
+		return;
+	}
 	buf_rtrim(&s->said);
 	last = strrchr(s->said.s, '\n');
 	last = last ? last + 1 : s->said.s;
@@ -535,7 +542,9 @@ hypervisor_start(struct supervisor *s, struct err *err)
 	if (driver_prepare(s->st, s->boot->spec.driver, &s->image, err) ||
 		driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
 		    &s->subnet, &list, &spec, err) ||
-		driver_boot(s->boot->spec.driver, spec, &s->hypervisor, err))
+		vm_cgroup_make(s->st, &s->boot->spec, &s->cgroup, err) ||
+		driver_boot(s->boot->spec.driver, spec, &s->cgroup.join,
+			&s->hypervisor, err))
 		return -1;
 	(void)fd_nonblock(s->hypervisor.err, true); /* a pipe */
 	if (proc_identity(s->hypervisor.pid, &identity, err))
@@ -605,6 +614,8 @@ finish(struct supervisor *s)
 		log_error("vm.wait", "name", name, "error", err.msg, NULL);
 	if (!s->row)
 		return;
+	if (vm_cgroup_remove(s->st, name, &err))
+		log_error("vm.cgroup", "name", name, "error", err.msg, NULL);
 	if (remove_files(s, &err))
 		log_error("vm.files", "name", name, "error", err.msg, NULL);
 	if (vm_ended(s->db, name, crashed,
@@ -623,6 +634,7 @@ release(struct supervisor *s)
 	conn_release(&s->channel);
 	child_close(&s->hypervisor);
 	child_close(&s->usernet);
+	cgroup_release(&s->cgroup);
 	console_close(&s->console);
 	cleanup_close(&s->console_fd);
 	cleanup_close(&s->signals);
@@ -667,6 +679,7 @@ supervise(struct state *st, const struct vm_boot *boot, int *ret_status,
 	s->channel.out = s->said = s->typed = BUF_INIT;
 	s->image = IMAGE_INIT;
 	s->hypervisor = s->usernet = CHILD_INIT;
+	s->cgroup = CGROUP_INIT;
 	s->err = ERR_INIT;
 	if (!begin(s, &s->err))
 		while (!s->ended && !step(s, &s->err))

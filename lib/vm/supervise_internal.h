@@ -6,6 +6,7 @@
 #define FORGE_VM_SUPERVISE_INTERNAL_H
 
 #include "lib/base/proc.h"
+#include "lib/vm/cgroup.h"
 #include "lib/vm/console.h"
 #include "lib/vm/driver.h"
 #include "lib/vm/image.h"
@@ -52,6 +53,7 @@ struct supervisor {
 	int listener;
 	struct child hypervisor;
 	struct child usernet;
+	struct cgroup cgroup;
 	struct conn channel;
 	struct client *clients; /* CLIENTS of them */
 	struct link links[LINKS];

@@ -21,6 +21,13 @@ struct state;
 struct db;
 struct subnet;
 
+/* What cgroups keep beside memory and processors; 0: as usual. */
+struct vm_limits {
+	int pids; /* processes and threads on the host */
+	int io_weight; /* 1..10000, 100 is usual */
+	int64_t disk_rate; /* bytes a second, read and write each */
+};
+
 struct vm_spec {
 	const char *name;
 	const char *image;
@@ -29,6 +36,7 @@ struct vm_spec {
 	int cpus;
 	int64_t memory; /* bytes, whole MiB */
 	bool keep; /* the row stays when it ends */
+	struct vm_limits limits;
 };
 
 struct vm_address {
