@@ -57,7 +57,8 @@ LIBS := $(filter-out -larchive,$(shell $(PKG_CONFIG) --libs $(PKGS) \
 # Programs without verbs, for other programs.
 PLAIN := $(notdir $(wildcard cmd/garm-*))
 BINS := $(PROGS:%=$(BUILD)/bin/%) $(PLAIN:%=$(BUILD)/bin/%)
-HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init
+HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init \
+	$(BUILD)/libexec/webhook
 RECIPES := $(patsubst share/%,$(BUILD)/libexec/%,$(wildcard share/recipes/*))
 
 all: $(BINS) $(HELPERS) $(RECIPES) completions
@@ -82,13 +83,24 @@ $(BUILD)/libforge.a: $(LIB_OBJ)
 
 # prog: one program from all the .c files of its folder.
 define prog
-$(BUILD)/bin/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/$(1)/*.c)) \
+$(BUILD)/$(2): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard cmd/$(1)/*.c)) \
 		$(BUILD)/libforge.a
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_LDFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) \
 		$(BUILD)/libforge.a $$(LIBS)
 endef
-$(foreach p,$(PROGS) $(PLAIN),$(eval $(call prog,$(p))))
+$(foreach p,$(filter-out forge-webhook,$(PROGS)) $(PLAIN), \
+	$(eval $(call prog,$(p),bin/$(p))))
+
+# A web server starts one for each delivery: what it starts is small and
+# static, and becomes the whole program only when it must.
+$(eval $(call prog,forge-webhook,libexec/webhook))
+DOOR_LDFLAGS := $(if $(SANITIZE),$(ALL_LDFLAGS),-static)
+$(BUILD)/bin/forge-webhook: $(BUILD)/obj/cmd/forge-webhook/door/door.o \
+		$(BUILD)/libforge.a $(BUILD)/libexec/webhook
+	@mkdir -p $(@D)
+	$(CC) $(DOOR_LDFLAGS) $(LDFLAGS) -o $@ $(filter-out %/webhook,$^) \
+		-lcrypto
 
 # A driver: drivers/NAME.c and all of drivers/NAME/.
 define driver

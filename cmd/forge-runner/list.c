@@ -7,6 +7,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/output.h"
 #include "lib/base/parse.h"
+#include "lib/runner/delivery.h"
 #include "lib/runner/jobs.h"
 #include "lib/runner/fleet.h"
 #include "lib/runner/runner.h"
@@ -38,7 +39,8 @@ print_all(const struct column *columns, size_t n,
 	struct emitter p = { .err = err };
 	struct db *db;
 
-	if (state_open(&st, err) || state_db(st, &db, err) ||
+	if (state_open(&st, err) || delivery_catch_up(st, err) ||
+		state_db(st, &db, err) ||
 		output_open(&p.out, columns, n, err) ||
 		walk(db, output_emit, &p, what, err) || output_close(p.out, err))
 		return err_status(err->code);
@@ -144,7 +146,8 @@ cmd_pools(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) || fleet_load(st, &fleet, err) ||
+	if (state_open(&st, err) || delivery_catch_up(st, err) ||
+		fleet_load(st, &fleet, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		fleet_each(&fleet, output_emit, &p) || output_close(p.out, err))
 		return err_status(err->code);

@@ -32,7 +32,8 @@ cmd_list(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) || state_db(st, &db, err) ||
+	if (state_open(&st, err) || delivery_catch_up(st, err) ||
+		state_db(st, &db, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		delivery_each(db, output_emit, &p, err) || output_close(p.out, err))
 		return err_status(err->code);
@@ -47,7 +48,8 @@ cmd_show(int argc, const char **argv, struct err *err)
 	struct db *db;
 
 	(void)argc;
-	if (state_open(&st, err) || state_db(st, &db, err) ||
+	if (state_open(&st, err) || delivery_catch_up(st, err) ||
+		state_db(st, &db, err) ||
 		delivery_show(db, argv[0], &row, err) || output_one(row, err))
 		return err_status(err->code);
 	return EXIT_OK;
@@ -62,7 +64,8 @@ cmd_replay(int argc, const char **argv, struct err *err)
 	struct db *db;
 
 	(void)argc;
-	if (state_open(&st, err) || state_db(st, &db, err) ||
+	if (state_open(&st, err) || delivery_catch_up(st, err) ||
+		state_db(st, &db, err) ||
 		delivery_replay(db, argv[0], &result, err))
 		return err_status(err->code);
 	o = json_object();

@@ -122,7 +122,7 @@ cmd_accept(int argc, const char **argv, struct err *err)
 	d.hook = hook;
 	d.body = body.s;
 	d.n = body.len;
-	if (receive_store(st, &d, &status, &answer, &log, err))
+	if (receive_store(st, &d, false, &status, &answer, &log, err))
 		return err_status(err->code);
 	if (log.code)
 		(void)err_print(&log);

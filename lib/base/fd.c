@@ -47,15 +47,15 @@ random_name(size_t n)
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 	char *s = xmalloc(n + 1);
-	size_t i = 0;
+	unsigned char r[32];
+	size_t i = 0, left = 0;
 
 	while (i < n) {
-		unsigned char r;
-
-		random_bytes(&r, 1);
+		if (!left)
+			random_bytes(r, left = sizeof(r));
 		/* 252 is the last multiple of 36: no digit is favoured */
-		if (r < 252)
-			s[i++] = digits[r % 36];
+		if (r[--left] < 252)
+			s[i++] = digits[r[left] % 36];
 	}
 	s[n] = '\0';
 	return s;

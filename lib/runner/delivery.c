@@ -5,6 +5,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/runner/job.h"
+#include "lib/runner/spool.h"
 #include "lib/state/db.h"
 #include "lib/state/rows.h"
 #include "lib/base/banned.h"
@@ -22,12 +23,9 @@ delivery_result_name(enum delivery_result r)
 static int
 check_word(const char *s, const char *what, struct err *err)
 {
-	static const char good[] = "abcdefghijklmnopqrstuvwxyz"
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-
 	if (!s || !*s)
 		return err_set(err, ERR_INVALID, "%s is missing", what);
-	if (strlen(s) > 64 || s[strspn(s, good)])
+	if (!spool_word(s))
 		return err_set(err, ERR_INVALID,
 			"%s is not 1 to 64 letters, digits, - and _", what);
 	return 0;
@@ -107,22 +105,41 @@ apply(struct db *db, const char *guid, const struct job *j,
 	return db_run(db, sql, NULL, err, DB_S(guid), DB_S(results[*ret]));
 }
 
+/* In the caller's transaction. */
+static int
+take(struct db *db, const struct delivery *d, const struct meaning *m,
+	enum delivery_result *ret, struct err *err)
+{
+	int fresh;
+
+	*ret = DELIVERY_DUPLICATE;
+	if (insert(db, d, m, &fresh, err))
+		return -1;
+	return fresh ? apply(db, d->guid, &m->job, ret, err) : 0;
+}
+
 int
 delivery_take(struct db *db, const struct delivery *d,
 	enum delivery_result *ret, struct err *err)
 {
 	CLEANUP_MEANING struct meaning m = MEANING_INIT;
 	CLEANUP_TXN struct txn t = TXN_INIT;
-	enum delivery_result result = DELIVERY_DUPLICATE;
-	int fresh;
+	enum delivery_result result;
 
 	if (understand(d, &m, err) || db_begin(db, &t, err) ||
-		insert(db, d, &m, &fresh, err) ||
-		(fresh && apply(db, d->guid, &m.job, &result, err)) ||
-		db_commit(&t, err))
+		take(db, d, &m, &result, err) || db_commit(&t, err))
 		return -1;
 	*ret = result;
 	return 0;
+}
+
+int
+delivery_take_in(struct db *db, const struct delivery *d,
+	enum delivery_result *ret, struct err *err)
+{
+	CLEANUP_MEANING struct meaning m = MEANING_INIT;
+
+	return understand(d, &m, err) ? -1 : take(db, d, &m, ret, err);
 }
 
 /* ---- for people ---- */

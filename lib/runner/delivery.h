@@ -44,6 +44,10 @@ int delivery_check(const struct delivery *d, struct err *err)
 int delivery_take(struct db *db, const struct delivery *d,
 	enum delivery_result *ret, struct err *err)
 	__attribute__((warn_unused_result));
+/* The same inside a transaction; ERR_INVALID: nothing was changed. */
+int delivery_take_in(struct db *db, const struct delivery *d,
+	enum delivery_result *ret, struct err *err)
+	__attribute__((warn_unused_result));
 int delivery_spool(struct state *st, const struct delivery *d,
 	struct err *err) __attribute__((warn_unused_result));
 
@@ -56,6 +60,10 @@ struct delivery_ingest {
  */
 int delivery_ingest(struct state *st, struct delivery_ingest *ret,
 	struct err *err) __attribute__((warn_unused_result));
+
+/* The same when there is something: before what shows deliveries or jobs. */
+int delivery_catch_up(struct state *st, struct err *err)
+	__attribute__((warn_unused_result));
 
 /* Newest first; one JSON object each, without the body; emit owns it. */
 int delivery_each(struct db *db, int (*emit)(struct json *row, void *arg),

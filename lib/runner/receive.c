@@ -142,28 +142,51 @@ take(struct state *st, const struct delivery *d, enum delivery_result *ret,
 	return delivery_take(db, d, ret, err);
 }
 
-int
-receive_store(struct state *st, const struct delivery *d, int *ret_status,
-	struct json **ret_answer, struct err *log, struct err *err)
+static int
+store_in_db(struct state *st, const struct delivery *d, int *ret_status,
+	struct json **ret_answer, struct err *err)
 {
 	enum delivery_result result;
-	struct err e = ERR_INIT;
 
-	if (delivery_check(d, err))
+	if (take(st, d, &result, err))
 		return -1;
-	if (take(st, d, &result, &e)) {
-		if (delivery_spool(st, d, err))
-			return err_wrap(err, "%s; and the spool", e.msg);
-		*log = e;
-		(void)err_wrap(log, "delivery %s is spooled", d->guid);
-		*ret_status = 202;
-		*ret_answer = answer("spooled", d->guid);
-		return 0;
-	}
 	*ret_status = result == DELIVERY_APPLIED || result == DELIVERY_STALE ?
 		202 :
 		200;
 	*ret_answer = answer(delivery_result_name(result), d->guid);
+	return 0;
+}
+
+static int
+store_in_spool(struct state *st, const struct delivery *d, int *ret_status,
+	struct json **ret_answer, struct err *err)
+{
+	if (delivery_spool(st, d, err))
+		return -1;
+	*ret_status = 202;
+	*ret_answer = answer("spooled", d->guid);
+	return 0;
+}
+
+int
+receive_store(struct state *st, const struct delivery *d, bool spool,
+	int *ret_status, struct json **ret_answer, struct err *log,
+	struct err *err)
+{
+	struct err e = ERR_INIT;
+
+	if (delivery_check(d, err))
+		return -1;
+	if (!(spool ? store_in_spool(st, d, ret_status, ret_answer, &e) :
+			store_in_db(st, d, ret_status, ret_answer, &e)))
+		return 0;
+	if (spool ? store_in_db(st, d, ret_status, ret_answer, err) :
+			store_in_spool(st, d, ret_status, ret_answer, err))
+		return err_wrap(err, "%s; and the %s", e.msg,
+			spool ? "database" : "spool");
+	*log = e;
+	(void)err_wrap(log, "delivery %s is %s", d->guid,
+		spool ? "not spooled" : "spooled");
 	return 0;
 }
 
@@ -243,10 +266,16 @@ unavailable(struct web *w, const char *why, struct err *err)
 	return refuse(w, 503, "Retry-After: 30", why, err);
 }
 
+struct rules { /* of the configuration */
+	int64_t max; /* bytes of a body */
+	bool direct;
+};
+
 /* The signature is good: what it covers may be read. */
 static int
 receive_body(struct web *w, struct state *st, const char *hook,
-	enum content type, struct err *log, struct err *err)
+	const struct rules *rules, enum content type, struct err *log,
+	struct err *err)
 {
 	struct delivery d = { .guid = web_header(w, "X-GitHub-Delivery"),
 		.event = web_header(w, "X-GitHub-Event"), .hook = hook,
@@ -260,7 +289,9 @@ receive_body(struct web *w, struct state *st, const char *hook,
 		return refuse(w, 400, NULL, why.msg, err);
 	d.body = w->body.s;
 	d.n = w->body.len;
-	if (receive_store(st, &d, &status, &o, log, &why)) {
+	if (receive_store(st, &d, !rules->direct && d.event &&
+			!strcmp(d.event, "workflow_job"), &status, &o, log,
+			&why)) {
 		if (why.code == ERR_INVALID)
 			return refuse(w, 400, NULL, why.msg, err);
 		*log = why;
@@ -271,7 +302,7 @@ receive_body(struct web *w, struct state *st, const char *hook,
 }
 
 static int
-open_state(struct state **ret, int64_t *ret_max, struct err *err)
+open_state(struct state **ret, struct rules *ret_rules, struct err *err)
 {
 	struct state *st;
 	struct config *c;
@@ -279,8 +310,10 @@ open_state(struct state **ret, int64_t *ret_max, struct err *err)
 	if (state_open(&st, err))
 		return -1;
 	if (state_config(st, &c, err) ||
-		config_size(c, "webhook", NULL, "max-body", BODY_MAX, ret_max,
-			err) ||
+		config_size(c, "webhook", NULL, "max-body", BODY_MAX,
+			&ret_rules->max, err) ||
+		config_bool(c, "webhook", NULL, "direct", false,
+			&ret_rules->direct, err) ||
 		each_secret(st, any_secret, NULL, err)) {
 		state_close(st);
 		return -1;
@@ -295,17 +328,17 @@ receive(struct web *w, struct err *log, struct err *err)
 	CLEANUP_STATE struct state *st = NULL;
 	CLEANUP_FREE char *hook = NULL;
 	struct err why = ERR_INIT;
+	struct rules rules;
 	enum content type;
-	int64_t max;
 
 	if (web_head(w, &why))
 		return refuse(w, w->status, NULL, why.msg, err);
 	if (strcmp(w->method, "POST") != 0)
 		return refuse(w, 405, "Allow: POST",
 			"only POST is answered here", err);
-	if (open_state(&st, &max, log))
+	if (open_state(&st, &rules, log))
 		return unavailable(w, "this server is not set up", err);
-	if (web_length(w, (size_t)max, &why))
+	if (web_length(w, (size_t)rules.max, &why))
 		return refuse(w, w->status, NULL, why.msg, err);
 	type = content_type(w);
 	if (type == CONTENT_OTHER)
@@ -320,5 +353,5 @@ receive(struct web *w, struct err *log, struct err *err)
 		*log = why;
 		return unavailable(w, "this server is not set up", err);
 	}
-	return receive_body(w, st, hook, type, log, err);
+	return receive_body(w, st, hook, &rules, type, log, err);
 }

@@ -3,10 +3,13 @@
  *
  * In this order: 405 not POST; 503 no secret; 411, 413 the body's length;
  * 415 neither JSON nor a form; 401 the signature, over the raw bytes, before
- * anything in them is looked at; 400 headers or JSON; then 202 taken (in the
- * database or, where that is locked or broken, in the spool), 200 a GUID
- * seen before, a ping, or an event that is not about jobs; 503 when it could
- * be kept nowhere.  Every body is one line of JSON.
+ * anything in them is looked at; 400 headers or JSON; then 202 taken, 200 a
+ * ping, or an event that is not about jobs; 503 when it could be kept nowhere.
+ * Every body is one line of JSON.
+ *
+ * What is about jobs goes to the spool, or else into the database; with
+ * webhook.direct the other way round, which also tells (200) of a GUID seen
+ * before.  The program in cmd/forge-webhook/door does the usual case alone.
  */
 #ifndef FORGE_RUNNER_RECEIVE_H
 #define FORGE_RUNNER_RECEIVE_H
@@ -36,9 +39,10 @@ int receive_verify(struct state *st, const char *signature, const void *body,
 	size_t n, char **ret_hook, struct err *err)
 	__attribute__((warn_unused_result));
 
-/* Into the database or else the spool.  *ret_answer says what became of it;
- * *log why it had to be the spool. */
-int receive_store(struct state *st, const struct delivery *d,
+/* Into the database or else the spool; when spool is set, the other way
+ * round.  *ret_answer says what became of it; *log why it had to be the
+ * second. */
+int receive_store(struct state *st, const struct delivery *d, bool spool,
 	int *ret_status, struct json **ret_answer, struct err *log,
 	struct err *err) __attribute__((warn_unused_result));
 

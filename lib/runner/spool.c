@@ -17,76 +17,18 @@
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/runner/spool.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
-#define MAGIC "forge-delivery 1"
 /* The largest body that webhook.max-body allows, and its head. */
 enum { FILE_MAX = 1024 * 1024 * 1024, STALE_S = 3600 };
-
-/* ---- writing ---- */
-
-static int
-write_file(int dir, const char *path, const struct buf *head,
-	const struct delivery *d, struct err *err)
-{
-	int fd = openat(dir, path,
-		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	bool bad;
-
-	if (fd < 0)
-		return err_sys(err, "cannot make '%s'", path);
-	bad = write_all(fd, head->s, head->len) ||
-		write_all(fd, d->body, d->n) || fsync(fd);
-	if (bad)
-		(void)err_sys(err, "cannot write '%s'", path);
-	if (close(fd) && !bad) {
-		bad = true;
-		(void)err_sys(err, "cannot write '%s'", path);
-	}
-	return bad ? -1 : 0;
-}
-
-/* A follower of events, forge-watch among them, looks into the spool when
- * it wakes; see event.h for what wakes it. */
-static void
-wake(int dir)
-{
-	int fd = openat(dir, "run/notify", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd >= 0)
-		(void)close(fd); /* nothing was written */
-}
 
 int
 delivery_spool(struct state *st, const struct delivery *d, struct err *err)
 {
-	CLEANUP_FREE char *suffix = random_name(12), *tmp = NULL, *to = NULL;
-	CLEANUP_BUF struct buf head = BUF_INIT;
-	int dir = state_dir(st);
-
-	tmp = xasprintf("spool/tmp/%013" PRId64 ".%s", d->received_at, suffix);
-	to = xasprintf("spool/new/%013" PRId64 ".%s", d->received_at, suffix);
-	buf_addf(&head, "%s\n%s\n%s\n%s\n%" PRId64 "\n%zu\n", MAGIC, d->guid,
-		d->event, d->hook ? d->hook : "", d->received_at, d->n);
-	if (fs_mkdirs(dir, "spool/tmp", 0700, err) ||
-		fs_mkdirs(dir, "spool/new", 0700, err))
-		return -1;
-	if (write_file(dir, tmp, &head, d, err))
-		goto fail;
-	if (renameat(dir, tmp, dir, to)) {
-		(void)err_sys(err, "cannot rename '%s'", tmp);
-		goto fail;
-	}
-	if (fs_sync_dir(dir, "spool/new", err) ||
-		fs_sync_dir(dir, "spool", err) || fs_sync_dir(dir, ".", err))
-		return -1;
-	wake(dir);
-	return 0;
-fail:
-	(void)unlinkat(dir, tmp, 0); /* else it goes after an hour */
-	return -1;
+	return spool_write(state_dir(st), d, err);
 }
 
 /* ---- reading ---- */
@@ -116,7 +58,7 @@ parse_file(struct buf *b, struct delivery *d, struct err *err)
 		if (!line[i])
 			return err_set(err, ERR_INVALID, "it ends too early");
 	}
-	if (strcmp(line[0], MAGIC) != 0 ||
+	if (strcmp(line[0], SPOOL_MAGIC) != 0 ||
 		parse_i64(line[4], 0, INT64_MAX, "time", &d->received_at,
 			err) ||
 		parse_i64(line[5], 0, FILE_MAX, "length", &n, err) ||
@@ -144,17 +86,25 @@ set_aside(int dir, const char *path, const char *name,
 	return 0;
 }
 
-/* The file goes only after the commit: killed in between, the GUID tells. */
+/* Files that one transaction takes: bounded, for others wait for it. */
+enum { BATCH = 64, BATCH_BYTES = 4 << 20 };
+
+struct batch {
+	size_t n; /* names looked at */
+	size_t bytes;
+	struct argv done, bad;
+	struct delivery_ingest count;
+};
+
 static int
-ingest_file(struct state *st, struct db *db, const char *name,
-	struct delivery_ingest *count, struct err *err)
+take_file(int dir, struct db *db, const char *name, struct batch *batch,
+	struct err *err)
 {
 	CLEANUP_FREE char *path = xasprintf("spool/new/%s", name);
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	struct delivery d = { 0 };
 	enum delivery_result result;
 	struct err e = ERR_INIT;
-	int dir = state_dir(st);
 
 	if (fs_read(dir, path, FILE_MAX, &b, &e)) {
 		if (e.code == ERR_NOTFOUND)
@@ -162,19 +112,74 @@ ingest_file(struct state *st, struct db *db, const char *name,
 		*err = e;
 		return -1;
 	}
-	if (parse_file(&b, &d, &e) || delivery_take(db, &d, &result, &e)) {
-		if (e.code == ERR_INVALID)
-			return set_aside(dir, path, name, count, err);
+	batch->bytes += b.len;
+	if (parse_file(&b, &d, &e) || delivery_take_in(db, &d, &result, &e)) {
+		if (e.code == ERR_INVALID) {
+			argv_push(&batch->bad, name);
+			return 0;
+		}
 		*err = e;
 		return -1;
 	}
-	if (unlinkat(dir, path, 0) && errno != ENOENT)
-		return err_sys(err, "cannot remove '%s'", path);
+	argv_push(&batch->done, path);
 	if (result == DELIVERY_DUPLICATE)
-		count->duplicates++;
+		batch->count.duplicates++;
 	else
-		count->taken++;
+		batch->count.taken++;
 	return 0;
+}
+
+static int
+take_files(int dir, struct db *db, char **names, size_t n,
+	struct batch *batch, struct err *err)
+{
+	CLEANUP_TXN struct txn t = TXN_INIT;
+
+	if (db_begin(db, &t, err))
+		return -1;
+	while (batch->n < n && batch->n < BATCH && batch->bytes < BATCH_BYTES)
+		if (take_file(dir, db, names[batch->n++], batch, err))
+			return -1;
+	return db_commit(&t, err);
+}
+
+/* Files go only after the commit: killed in between, their GUIDs tell. */
+static int
+clear_files(int dir, struct batch *batch, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < batch->done.n; i++)
+		if (unlinkat(dir, batch->done.v[i], 0) && errno != ENOENT)
+			return err_sys(err, "cannot remove '%s'",
+				batch->done.v[i]);
+	for (i = 0; i < batch->bad.n; i++) {
+		CLEANUP_FREE char *path = xasprintf("spool/new/%s",
+			batch->bad.v[i]);
+
+		if (set_aside(dir, path, batch->bad.v[i], &batch->count, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+ingest_batch(int dir, struct db *db, const struct argv *names, size_t *at,
+	struct delivery_ingest *count, struct err *err)
+{
+	struct batch batch = { .done = ARGV_INIT, .bad = ARGV_INIT };
+	int rc = take_files(dir, db, names->v + *at, names->n - *at, &batch,
+		err);
+
+	if (!rc)
+		rc = clear_files(dir, &batch, err);
+	*at += batch.n;
+	count->taken += batch.count.taken;
+	count->duplicates += batch.count.duplicates;
+	count->bad += batch.count.bad;
+	argv_release(&batch.done);
+	argv_release(&batch.bad);
+	return rc;
 }
 
 static int
@@ -236,14 +241,25 @@ delivery_ingest(struct state *st, struct delivery_ingest *ret,
 	CLEANUP_ARGV struct argv names = ARGV_INIT;
 	struct delivery_ingest count = { 0 };
 	struct db *db;
-	size_t i;
+	size_t at = 0;
 
 	if (state_db(st, &db, err) || remove_stale(state_dir(st), err) ||
 		names_in(state_dir(st), "spool/new", &names, err))
 		return -1;
-	for (i = 0; i < names.n; i++)
-		if (ingest_file(st, db, names.v[i], &count, err))
+	while (at < names.n)
+		if (ingest_batch(state_dir(st), db, &names, &at, &count, err))
 			return -1;
 	*ret = count;
 	return 0;
+}
+
+int
+delivery_catch_up(struct state *st, struct err *err)
+{
+	CLEANUP_ARGV struct argv names = ARGV_INIT;
+	struct delivery_ingest unused;
+
+	if (names_in(state_dir(st), "spool/new", &names, err))
+		return -1;
+	return names.n ? delivery_ingest(st, &unused, err) : 0;
 }

@@ -265,7 +265,8 @@ spool_open(struct watch *w, struct err *err)
 	if (fs_mkdirs(state_dir(w->st), SPOOL, 0700, err))
 		return -1;
 	w->spool = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (w->spool < 0 || inotify_add_watch(w->spool, path, IN_MOVED_TO) < 0)
+	if (w->spool < 0 || inotify_add_watch(w->spool, path,
+				IN_MOVED_TO | IN_CREATE) < 0)
 		return err_sys(err, "cannot watch '%s'", path);
 	return 0;
 }

@@ -59,6 +59,7 @@ const struct config_key config_keys[] = {
 	{ "watch", false, "metrics", CONFIG_STRING },
 
 	{ "webhook", false, "max-body", CONFIG_SIZE },
+	{ "webhook", false, "direct", CONFIG_BOOL },
 
 };
 const size_t config_keys_count = ARRAY_SIZE(config_keys);

@@ -1,25 +1,60 @@
 #include "lib/trust/hmac.h"
 
+/*
+ * SHA256_* is said to be deprecated. What replaces it sets up providers
+ * first, which costs a program that signs once more than everything else it
+ * does, and would put all of libcrypto into a static one.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <stdint.h>
 #include <string.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/sha.h>
 
 #include "lib/base/banned.h"
 
+enum { BLOCK = 64 };
+_Static_assert((int)HMAC_SIZE == SHA256_DIGEST_LENGTH, "SHA-256");
+
+/* SHA256(pad block | p) */
+static bool
+half(const unsigned char key[BLOCK], unsigned char pad, const void *p,
+	size_t n, unsigned char ret[HMAC_SIZE])
+{
+	unsigned char block[BLOCK];
+	SHA256_CTX c;
+	size_t i;
+	bool ok;
+
+	for (i = 0; i < BLOCK; i++)
+		block[i] = key[i] ^ pad;
+	ok = SHA256_Init(&c) && SHA256_Update(&c, block, BLOCK) &&
+		SHA256_Update(&c, p, n) && SHA256_Final(ret, &c);
+	OPENSSL_cleanse(block, sizeof(block));
+	OPENSSL_cleanse(&c, sizeof(c));
+	return ok;
+}
+
+/* RFC 2104 */
 int
 hmac_sha256(const void *key, size_t nkey, const void *p, size_t n,
 	unsigned char ret[HMAC_SIZE], struct err *err)
 {
-	unsigned int size = HMAC_SIZE;
+	unsigned char block[BLOCK] = { 0 }, inner[HMAC_SIZE];
+	SHA256_CTX c;
+	bool ok = true;
 
-	/* openssl.cnf has nothing for us, and reading it takes a while */
-	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	if (nkey > INT32_MAX ||
-		!HMAC(EVP_sha256(), key, (int)nkey, p, n, ret, &size))
-		return err_set(err, ERR_SYS, "cannot compute an HMAC-SHA256");
-	return 0;
+	if (nkey > BLOCK)
+		ok = SHA256_Init(&c) && SHA256_Update(&c, key, nkey) &&
+			SHA256_Final(block, &c);
+	else if (nkey)
+		memcpy(block, key, nkey);
+	ok = ok && half(block, 0x36, p, n, inner) &&
+		half(block, 0x5c, inner, sizeof(inner), ret);
+	OPENSSL_cleanse(block, sizeof(block));
+	return ok ? 0 : err_set(err, ERR_SYS,
+		"cannot compute an HMAC-SHA256");
 }
 
 static int

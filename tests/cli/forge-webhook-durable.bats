@@ -29,6 +29,7 @@ disk()
 	echo "$PWD/state" >mounted
 	printf '[github "hub"]\n\twebhook-secret-file = %s\n' \
 		"$PWD/secret" >state/config
+	printf '[webhook]\n\tdirect = true\n' >>state/config
 }
 
 fill()

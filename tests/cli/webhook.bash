@@ -19,6 +19,7 @@ webhook_setup()
 	echo s3cret >secret
 	printf '[github "hub"]\n\twebhook-secret-file = %s\n' \
 		"$PWD/secret" >state/config
+	printf '[webhook]\n\tdirect = true\n' >>state/config
 	payload 77 queued >body
 }
 
