@@ -180,6 +180,7 @@ on_ready(struct supervisor *s)
 	}
 	s->ready = true;
 	clients_ready(s);
+	life_ready(s);
 	s->deadline = s->boot->timeout ? clock_mono() + s->boot->timeout : -1;
 	json_put_int(took, "hello_ms", s->hello_ms);
 	json_put_int(took, "ready_ms", clock_mono() - s->started);
@@ -324,6 +325,10 @@ on_signal(struct supervisor *s, int sig)
 {
 	if (sig == SIGWINCH && (!s->exec_open || !s->exec.sent))
 		return;
+	if (s->life.done) { /* held, and nothing else of it is left */
+		supervisor_stop(s, 0);
+		return;
+	}
 	if (!s->exec_open || !s->exec.sent) {
 		s->signal = s->boot->exec ? sig : 0;
 		supervisor_stop(s, s->boot->exec ? 0 : STOP_GRACE);
@@ -364,8 +369,7 @@ on_deadline(struct supervisor *s)
 			format_duration(s->boot->boot_timeout, text,
 				sizeof(text)));
 	} else {
-		supervisor_fail(s, ERR_TIMEOUT,
-			"the command took longer than --timeout");
+		s->life.late = true;
 	}
 }
 
@@ -434,15 +438,18 @@ step_exec(struct supervisor *s, const struct pollfd *fds)
 	if (exec_client_step(&s->exec, fds + FD_EXEC, &err))
 		supervisor_fail(s, err.code, "%s", err.msg);
 	else if (s->exec.done)
-		kill_hypervisor(s); /* nothing of it is to be kept */
+		s->life.done = true;
 }
 
 static int
 next_timeout(const struct supervisor *s)
 {
 	int a = clock_left(s->deadline), b = clock_left(s->console_stuck);
+	int c = clock_left(life_at(s));
 
-	return a < 0 || (b >= 0 && b < a) ? b : a;
+	if (a < 0 || (b >= 0 && b < a))
+		a = b;
+	return a < 0 || (c >= 0 && c < a) ? c : a;
 }
 
 static int
@@ -475,6 +482,8 @@ step(struct supervisor *s, struct err *err)
 		on_end(s);
 	else if (s->deadline >= 0 && !clock_left(s->deadline))
 		on_deadline(s);
+	else
+		life_step(s);
 	return 0;
 }
 
@@ -620,7 +629,7 @@ finish(struct supervisor *s)
 		log_error("vm.files", "name", name, "error", err.msg, NULL);
 	if (vm_ended(s->db, name, crashed,
 		    crashed ? err_status(s->err.code) : s->exec.status,
-		    crashed ? s->err.msg : NULL, &err))
+		    crashed ? s->err.msg : s->life.reason, &err))
 		log_error("vm.ended", "name", name, "error", err.msg, "hint",
 			"forge-vm fsck puts it in order", NULL);
 }
@@ -680,6 +689,7 @@ supervise(struct state *st, const struct vm_boot *boot, int *ret_status,
 	s->image = IMAGE_INIT;
 	s->hypervisor = s->usernet = CHILD_INIT;
 	s->cgroup = CGROUP_INIT;
+	s->life = LIFE_INIT;
 	s->err = ERR_INIT;
 	if (!begin(s, &s->err))
 		while (!s->ended && !step(s, &s->err))

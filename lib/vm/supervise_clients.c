@@ -208,6 +208,10 @@ from_client(struct supervisor *s, int i, const struct frame *f)
 						    10000);
 		return;
 	}
+	if (f->type == CHANNEL_PING && !f->stream) {
+		life_look(s);
+		return;
+	}
 	if (f->stream &&
 		(f->type == CHANNEL_EXEC || f->type == CHANNEL_CONNECT)) {
 		if (!l)

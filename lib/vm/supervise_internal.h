@@ -12,6 +12,7 @@
 #include "lib/vm/image.h"
 #include "lib/vm/lease.h"
 #include "lib/vm/supervise.h"
+#include "lib/vm/supervise_life.h"
 
 #define CLIENTS 64
 #define LINKS 512
@@ -54,6 +55,7 @@ struct supervisor {
 	struct child hypervisor;
 	struct child usernet;
 	struct cgroup cgroup;
+	struct life life;
 	struct conn channel;
 	struct client *clients; /* CLIENTS of them */
 	struct link links[LINKS];

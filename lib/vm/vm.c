@@ -83,19 +83,44 @@ insert(struct db *db, const struct vm_spec *spec, const char *self,
 {
 	static const char sql[] =
 		"INSERT INTO vm (name, state, image, driver, net, cpus, "
-		"memory_mb, supervisor, keep, created_at) VALUES (?1, "
-		"'starting', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+		"memory_mb, supervisor, keep, created_at, ttl_ms, idle_ms, "
+		"restart, argv) VALUES (?1, 'starting', ?2, ?3, ?4, ?5, ?6, "
+		"?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
 	if (!db_run(db, sql, NULL, err, DB_S(spec->name), DB_S(spec->image),
 		    DB_S(spec->driver), DB_S(spec->net), DB_I(spec->cpus),
 		    DB_I(spec->memory >> 20), DB_S(self), DB_I(spec->keep),
-		    DB_I(clock_wall())))
+		    DB_I(clock_wall()), DB_I(spec->ttl), DB_I(spec->idle),
+		    DB_I(spec->restart), DB_S(spec->argv)))
 		return 0;
 	if (err->code != ERR_EXISTS)
 		return -1;
 	return err_set(err, ERR_EXISTS,
 		"a VM named '%s' exists; 'forge-vm destroy %s' removes it",
 		spec->name, spec->name);
+}
+
+/* One that ended begins again; restarts counts those in a row. */
+static int
+take_over(struct db *db, const struct vm_spec *spec, const char *self,
+	struct err *err)
+{
+	static const char sql[] =
+		"UPDATE vm SET state = 'starting', supervisor = ?2, "
+		"hypervisor = NULL, mac = NULL, status = NULL, reason = NULL, "
+		"hold_until = NULL, restarts = iif(ended_at - ready_at > "
+		"60000, 0, restarts) + 1, created_at = ?3, ready_at = NULL, "
+		"ended_at = NULL WHERE name = ?1 AND state IN ('stopped', "
+		"'crashed')";
+	int changes;
+
+	if (db_run(db, sql, &changes, err, DB_S(spec->name), DB_S(self),
+		    DB_I(clock_wall())))
+		return -1;
+	return changes ? 0 :
+			 err_set(err, ERR_EXISTS,
+				 "VM '%s' has not ended, or is not there",
+				 spec->name);
 }
 
 /* For `forge-vm image gc`. */
@@ -134,7 +159,9 @@ vm_create(struct state *st, const struct vm_spec *spec,
 	if (state_db(st, &db, err) || load_limits(st, &limits, err) ||
 		subnet_load(st, &s, err) ||
 		proc_identity(getpid(), &self, err) || db_begin(db, &t, err) ||
-		admit(db, &limits, spec, err) || insert(db, spec, self, err) ||
+		admit(db, &limits, spec, err) ||
+		(spec->again ? take_over(db, spec, self, err) :
+			       insert(db, spec, self, err)) ||
 		use_image(db, spec->image, err) ||
 		give_address(db, &s, spec, ret, err))
 		return -1;
@@ -143,6 +170,8 @@ vm_create(struct state *st, const struct vm_spec *spec,
 	json_put_str(data, "driver", spec->driver);
 	json_put_int(data, "cpus", spec->cpus);
 	json_put_int(data, "memory_mb", spec->memory >> 20);
+	if (spec->again)
+		json_put_bool(data, "again", true);
 	if (event_add(db, "vm.starting", spec->name, data, err))
 		return -1;
 	return db_commit(&t, err);
@@ -180,6 +209,21 @@ vm_stopping(struct db *db, const char *name, struct err *err)
 
 	return event_change(db, "vm.stopping", name, NULL, sql,
 		(const struct db_value[]){ DB_S(name), DB_LAST }, err);
+}
+
+int
+vm_expired(struct db *db, const char *name, const char *why,
+	const char *reason, struct err *err)
+{
+	static const char sql[] =
+		"UPDATE vm SET reason = ?2 WHERE name = ?1 AND "
+		"state = 'running'";
+	struct json *data = json_object();
+
+	json_put_str(data, "why", why);
+	return event_change(db, "vm.expired", name, data, sql,
+		(const struct db_value[]){ DB_S(name), DB_S(reason), DB_LAST },
+		err);
 }
 
 int
@@ -225,7 +269,10 @@ vm_ended(struct db *db, const char *name, bool crashed, int status,
 	"l.address >> 16 & 255, l.address >> 8 & 255, l.address & 255)), " \
 	"'mac', v.mac, 'cpus', v.cpus, 'memory_mb', v.memory_mb, "        \
 	"'supervisor', v.supervisor, 'hypervisor', v.hypervisor, "        \
-	"'status', v.status, 'reason', v.reason, 'created_at', "          \
+	"'status', v.status, 'reason', v.reason, 'ttl_ms', "              \
+	"nullif(v.ttl_ms, 0), 'idle_ms', nullif(v.idle_ms, 0), "          \
+	"'hold_until', v.hold_until, 'restart', json(iif(v.restart, "     \
+	"'true', 'false')), 'restarts', v.restarts, 'created_at', "       \
 	"v.created_at, 'ready_at', v.ready_at, 'ended_at', v.ended_at) "  \
 	"FROM vm v LEFT JOIN lease l ON l.vm = v.name "
 

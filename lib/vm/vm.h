@@ -37,6 +37,11 @@ struct vm_spec {
 	int64_t memory; /* bytes, whole MiB */
 	bool keep; /* the row stays when it ends */
 	struct vm_limits limits;
+	int64_t ttl; /* ms that it may live; 0: any time */
+	int64_t idle; /* ms that it may go unused; 0: any time */
+	bool restart; /* it comes back after a crash; with keep */
+	bool again; /* it was there before and has ended: take its row over */
+	const char *argv; /* JSON array: how to start it again; or NULL */
 };
 
 struct vm_address {
@@ -59,6 +64,10 @@ int vm_booting(struct db *db, const char *name, const char *hypervisor,
 int vm_ready(struct db *db, const char *name, struct json *took,
 	struct err *err) __attribute__((warn_unused_result));
 int vm_stopping(struct db *db, const char *name, struct err *err)
+	__attribute__((warn_unused_result));
+/* Its --ttl or --idle (why) is over; reason as a line. */
+int vm_expired(struct db *db, const char *name, const char *why,
+	const char *reason, struct err *err)
 	__attribute__((warn_unused_result));
 /* The end: state stopped or crashed, lease given back, row gone unless it is
  * kept.  reason may be NULL. */

@@ -46,6 +46,12 @@ CREATE TABLE vm (
 	keep INTEGER NOT NULL DEFAULT 0, -- 1: stays as a row when it ends
 	status INTEGER,           -- exit status it ended with
 	reason TEXT,              -- why it ended, one line
+	ttl_ms INTEGER NOT NULL DEFAULT 0, -- 0: none
+	idle_ms INTEGER NOT NULL DEFAULT 0, -- 0: none
+	hold_until INTEGER,       -- held until then; NULL: not held
+	restart INTEGER NOT NULL DEFAULT 0, -- 1: comes back after a crash
+	restarts INTEGER NOT NULL DEFAULT 0, -- in a row
+	argv TEXT,                -- JSON, of its supervisor; NULL without keep
 	created_at INTEGER NOT NULL,
 	ready_at INTEGER,
 	ended_at INTEGER

@@ -91,7 +91,9 @@ cgroup forge.slice/$(state_id)-stray: no VM lives in it" ]
 	run -0 --separate-stderr forge-vm fsck
 	[ "${lines[1]}" = "cgroup forge.slice/$(state_id)-stray: no VM lives in it" ]
 	[ -z "$(our_cgroups)" ]
-	run -137 wait "$!"
+	status=0
+	wait "$!" || status=$?
+	[ "$status" = 137 ]
 	run -0 --separate-stderr forge-vm fsck -n
 	[ "$output$stderr" = '' ]
 }
