@@ -49,14 +49,18 @@ static int
 make_argv(const struct json *spec, struct argv *a, struct err *err)
 {
 	const char *net = json_str(spec, "net.mode", "none");
+	bool alone = !strcmp(net, "none");
 
-	if (strcmp(net, "none") != 0)
+	if (!alone && strcmp(net, "user") != 0 &&
+		strcmp(net, "user+loopback") != 0)
 		return err_set(err, ERR_USAGE, "net mode '%.40s' is not known",
 			net);
 	if (!json_has(spec, "tree.path"))
 		return err_set(err, ERR_USAGE, "the spec has no tree.path");
-	argv_pushv(a, (const char *[]){ "bwrap", "--unshare-pid",
-			      "--unshare-net", "--unshare-ipc",
+	argv_push(a, "bwrap");
+	if (alone)
+		argv_push(a, "--unshare-net");
+	argv_pushv(a, (const char *[]){ "--unshare-pid", "--unshare-ipc",
 			      "--unshare-uts", "--unshare-cgroup-try",
 			      "--die-with-parent", "--new-session",
 			      "--as-pid-1", "--clearenv", "--hostname", NULL });
@@ -104,6 +108,23 @@ set_standard(const struct json *spec, struct err *err)
 	return 0;
 }
 
+/* Who may use /dev/net/tun is a question of the host's users. */
+static int
+enter(const struct json *spec, struct err *err)
+{
+	CLEANUP_JSON struct json *net = json_get(spec, "net");
+	uint32_t base = (uint32_t)json_int(spec, "tree.id_base", 0);
+	int frames = (int)json_int(spec, "fds.net", -1);
+
+	if (frames < 0)
+		return userns_enter(base, err);
+	if (base ? net_enter(net, frames, err) || userns_enter(base, err) :
+		   userns_enter(base, err) || net_enter(net, frames, err))
+		return -1;
+	(void)close(frames); /* the relay has it */
+	return 0;
+}
+
 static int
 prepare(const struct json *spec, struct argv *a, struct err *err)
 {
@@ -117,9 +138,7 @@ prepare(const struct json *spec, struct argv *a, struct err *err)
 		return err_sys(err, "cannot hand fds on");
 	if (chdir(tree))
 		return err_sys(err, "cannot enter '%s'", tree);
-	if (set_standard(spec, err) ||
-		userns_enter((uint32_t)json_int(spec, "tree.id_base", 0),
-			err) ||
+	if (set_standard(spec, err) || enter(spec, err) ||
 		stage_mount(memory(spec), err))
 		return -1;
 	argv_release(a);
@@ -177,7 +196,8 @@ caps(struct json *o)
 {
 	json_put_bool(o, "machine", false);
 	json_put_str(o, "root", "tree");
-	driver_put_words(o, "net", (const char *[]){ "none", NULL });
+	driver_put_words(o, "net", (const char *[]){ "none", "user", "user+loopback",
+					 NULL });
 	json_put_str(o, "address", "ours");
 	json_put_str(o, "exec", "agent");
 }

@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 #include "lib/base/err.h"
+#include "lib/base/json.h"
 
 /* Where, in our own mount namespace only, stage_mount() puts things. */
 #define STAGE "/tmp"
@@ -32,6 +33,18 @@ int userns_enter(uint32_t base, struct err *err)
  * STAGE/tmp, STAGE/run and STAGE/shm: directories of that same tmpfs.
  */
 int stage_mount(int64_t size, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * A network namespace whose eth0 has net's "address", "prefix", "gateway" and
+ * "mac"; its frames go to and come from the stream socket, each behind its
+ * length (lib/vm/driver.h), by a process that ends with us.  /dev/net/tun
+ * must open: as root before userns_enter(), as anybody else after it.
+ */
+int net_enter(const struct json *net, int frames, struct err *err)
+	__attribute__((warn_unused_result));
+/* That process. */
+int relay_start(int tap, int frames, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*

@@ -26,7 +26,7 @@
 /* Their caps say the same (a test compares); asking would cost a process. */
 static const struct driver known[] = {
 	{ "qemu", .machine = true, .nets = "user user+loopback none" },
-	{ "process", .tree = true, .nets = "none" },
+	{ "process", .tree = true, .nets = "none user user+loopback" },
 	{ "cloud-hypervisor", .machine = true, .vsock = true,
 		.nets = "none" },
 	{ "firecracker", .machine = true, .vsock = true, .restart = true,

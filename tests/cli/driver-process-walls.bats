@@ -31,7 +31,7 @@ ordinary() {
 
 @test "process: caps say what the table in lib/vm/driver.c says" {
 	[ "$(driver-process caps | jq -c '[.driver, .machine, .root, .net]')" = \
-		'["process",false,"tree",["none"]]' ]
+		'["process",false,"tree",["none","user","user+loopback"]]' ]
 	[ "$(driver-qemu caps | jq -c '[.driver, .machine, .root, .net]')" = \
 		'["qemu",true,"disk",["user","user+loopback","none"]]' ]
 }
@@ -171,14 +171,13 @@ END
 	[ "$stderr" = 'forge-vm: the hypervisor ended with status 1: driver-process: cannot make a user namespace (see `forge-vm doctor`): No space left on device' ]
 }
 
-@test "process: only the network none, and it is the default" {
+@test "process: the network none is the default" {
 	run -0 place -- sh -c 'sed 1,2d /proc/net/dev | wc -l'
 	[ "$output" = 1 ]
-	git config -f "$FORGE_STATE/config" vm.net user
-	place -- true
-	run -2 --separate-stderr place --net user -- true
+	run -2 --separate-stderr forge-vm run --driver firecracker \
+		-i busybox --net user -- true
 	[ "$output" = '' ]
-	[ "${stderr_lines[0]}" = "forge-vm: driver 'process' has no network 'user'; it has: none" ]
+	[ "${stderr_lines[0]}" = "forge-vm: driver 'firecracker' has no network 'user'; it has: none" ]
 }
 
 @test "process: vm.driver makes it the driver of all" {
