@@ -23,6 +23,8 @@ static const struct verb verbs[] = {
 		cmd_show, RUNNERS },
 	{ "stop", "NAME...", "remove idle runners (--now: busy ones too)",
 		stop_options, 1, -1, 0, cmd_stop, RUNNERS },
+	{ "hold", "NAME...", "keep the places of runners that fail, for a look",
+		hold_options, 1, -1, 0, cmd_hold, RUNNERS },
 	{ "rm", "NAME...", "forget runners that are done", NULL, 1, -1, 0,
 		cmd_rm, "forge-runner list --all -q .name 2>/dev/null" },
 	{ "logs", "NAME", "what the runner printed", logs_options, 1, 1, 0,

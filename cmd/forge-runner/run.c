@@ -16,6 +16,7 @@
 
 static char *arg_pool, *arg_scope, *arg_labels, *arg_place, *arg_github;
 static char *arg_name, *arg_memory, *arg_command, *arg_group, *arg_timeout;
+static char *arg_boot, *arg_register, *arg_idle, *arg_hold;
 static int arg_cpus, arg_notify_fd = -1, arg_on_demand;
 
 #define WHAT                                                                  \
@@ -46,6 +47,16 @@ static int arg_cpus, arg_notify_fd = -1, arg_on_demand;
 	{                                                                     \
 		"job-timeout", 0, POPT_ARG_STRING, &arg_timeout, 0,           \
 			"end a job that runs longer", "DURATION"              \
+	},                                                                    \
+		{ "boot-timeout", 0, POPT_ARG_STRING, &arg_boot, 0,           \
+			"until the place is up", "DURATION" },                \
+		{ "register-timeout", 0, POPT_ARG_STRING, &arg_register, 0,   \
+			"until the listener is online", "DURATION" },         \
+		{ "idle-timeout", 0, POPT_ARG_STRING, &arg_idle, 0,           \
+			"until a job comes; 0: for ever", "DURATION" },       \
+	{                                                                     \
+		"hold-on-failure", 0, POPT_ARG_STRING, &arg_hold, 0,          \
+			"keep the place of a failed job so long", "DURATION"  \
 	}
 
 const struct poptOption run_options[] = { WHAT,
@@ -65,6 +76,29 @@ replace(char **field, const char *value)
 }
 
 static int
+durations(struct pool *p, struct err *err)
+{
+	const struct {
+		const char *arg, *name;
+		int64_t *field;
+	} all[] = {
+		{ arg_timeout, "--job-timeout", &p->job_timeout },
+		{ arg_boot, "--boot-timeout", &p->boot_timeout },
+		{ arg_register, "--register-timeout", &p->register_timeout },
+		{ arg_idle, "--idle-timeout", &p->idle_timeout },
+		{ arg_hold, "--hold-on-failure", &p->hold },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i].arg &&
+			parse_duration(all[i].arg, all[i].name, all[i].field,
+				err))
+			return -1;
+	return 0;
+}
+
+static int
 from_options(struct pool *p, struct err *err)
 {
 	replace(&p->scope, arg_scope);
@@ -80,9 +114,7 @@ from_options(struct pool *p, struct err *err)
 		parse_size(arg_memory, 64 << 20, (int64_t)1 << 44, "--memory",
 			&p->memory, err))
 		return -1;
-	if (arg_timeout &&
-		parse_duration(arg_timeout, "--job-timeout", &p->job_timeout,
-			err))
+	if (durations(p, err))
 		return -1;
 	if (arg_labels) {
 		pool_clear_labels(p);
@@ -158,6 +190,10 @@ run_args(struct state *st, struct argv *a)
 	pass(a, "group", arg_group);
 	pass(a, "command", arg_command);
 	pass(a, "job-timeout", arg_timeout);
+	pass(a, "boot-timeout", arg_boot);
+	pass(a, "register-timeout", arg_register);
+	pass(a, "idle-timeout", arg_idle);
+	pass(a, "hold-on-failure", arg_hold);
 	if (arg_on_demand)
 		argv_push(a, "--on-demand");
 	if (arg_cpus)

@@ -14,7 +14,8 @@
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
-static int arg_now, arg_follow, arg_dry, arg_jobs;
+static char *arg_for;
+static int arg_diag, arg_now, arg_follow, arg_dry, arg_jobs;
 
 const struct poptOption stop_options[] = {
 	{ "now", 0, POPT_ARG_NONE, &arg_now, 0,
@@ -24,6 +25,8 @@ const struct poptOption stop_options[] = {
 const struct poptOption logs_options[] = {
 	{ "follow", 'f', POPT_ARG_NONE, &arg_follow, 0,
 		"go on until the runner is done", NULL },
+	{ "diag", 0, POPT_ARG_NONE, &arg_diag, 0,
+		"the archive of its diagnostics, as a tar.gz", NULL },
 	POPT_TABLEEND
 };
 const struct poptOption sync_options[] = {
@@ -36,6 +39,11 @@ const struct poptOption sync_options[] = {
 const struct poptOption trim_options[] = {
 	{ "dry-run", 'n', POPT_ARG_NONE, &arg_dry, 0,
 		"only say what would be done", NULL },
+	POPT_TABLEEND
+};
+const struct poptOption hold_options[] = {
+	{ "for", 0, POPT_ARG_STRING, &arg_for, 0,
+		"so long, from now when it is held (30m); 0: not", "DURATION" },
 	POPT_TABLEEND
 };
 
@@ -78,7 +86,9 @@ cmd_logs(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	if (state_open(&st, err) || parse_name(argv[0], "NAME", err) ||
-		runner_log(st, argv[0], arg_follow, STDOUT_FILENO, err))
+		(arg_diag ? runner_diag(st, argv[0], STDOUT_FILENO, err) :
+			    runner_log(st, argv[0], arg_follow, STDOUT_FILENO,
+				    err)))
 		return err_status(err->code);
 	return EXIT_OK;
 }
@@ -115,4 +125,29 @@ cmd_trim(int argc, const char **argv, struct err *err)
 		fleet_trim(st, &fleet, arg_dry, tell, NULL, err))
 		return err_status(err->code);
 	return EXIT_OK;
+}
+
+struct hold {
+	struct db *db;
+	int64_t ms;
+};
+
+static int
+hold_one(const char *name, void *arg, struct err *err)
+{
+	const struct hold *h = arg;
+
+	return runner_hold(h->db, name, h->ms, err);
+}
+
+int
+cmd_hold(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	struct hold h = { .ms = 30 * 60 * 1000 };
+
+	if ((arg_for && parse_duration(arg_for, "--for", &h.ms, err)) ||
+		state_open(&st, err) || state_db(st, &h.db, err))
+		return err_status(err->code);
+	return cmd_each(argc, argv, "NAME", hold_one, &h);
 }

@@ -7,6 +7,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
+#include "lib/runner/verdict.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
 #include "lib/base/banned.h"
@@ -304,6 +305,34 @@ mark_runner(struct db *db, const struct job *j, struct err *err)
 	return event_add(db, "runner.busy", j->runner, data, err);
 }
 
+/*
+ * The listener's word was a hint; this is what counts.  What we ended
+ * ourselves stays as we said.
+ */
+static int
+correct_runner(struct db *db, const struct job *j, struct err *err)
+{
+	static const char sql[] =
+		"UPDATE runner SET result = ?2 WHERE name = ?1 AND job = ?3 "
+		"AND result <> ?2 AND result IN ('succeeded', 'failed', "
+		"'cancelled', 'skipped', 'abandoned', 'lost')";
+	enum runner_result result;
+	struct json *data;
+	int changes;
+
+	if (!j->runner || j->state != JOB_COMPLETED ||
+		!verdict_of(j->conclusion, &result))
+		return 0;
+	if (db_run(db, sql, &changes, err, DB_S(j->runner),
+		    DB_S(runner_result_name(result)), DB_I(j->id)))
+		return -1;
+	if (!changes)
+		return 0;
+	data = json_object();
+	json_put_str(data, "result", runner_result_name(result));
+	return event_add(db, "runner.corrected", j->runner, data, err);
+}
+
 static int
 tell(struct db *db, const struct job *j, struct err *err)
 {
@@ -335,7 +364,7 @@ job_apply(struct db *db, const struct job *j, bool *ret_changed,
 		return write_job(db, j, (enum job_state)old, err);
 	}
 	if (write_job(db, j, j->state, err) || tell(db, j, err) ||
-		mark_runner(db, j, err))
+		mark_runner(db, j, err) || correct_runner(db, j, err))
 		return -1;
 	*ret_changed = true;
 	return 0;

@@ -24,10 +24,10 @@ mask_controls(char *p, size_t n)
 }
 
 static int
-copy(int from, int to, struct err *err)
+copy(int from, int to, bool text, struct err *err)
 {
 	char chunk[65536];
-	bool mask = isatty(to);
+	bool mask = text && isatty(to);
 	ssize_t n;
 
 	while ((n = read(from, chunk, sizeof(chunk))) > 0) {
@@ -65,7 +65,7 @@ follow_log(struct state *st, const char *name, const char *path, int from,
 		return err_sys(err, "cannot watch '%s'", full);
 	do {
 		alive = state_locked(st, "runner", name, err);
-		if (alive < 0 || copy(from, to, err))
+		if (alive < 0 || copy(from, to, true, err))
 			return -1;
 		if (alive && wait_more(notify, err))
 			return -1;
@@ -88,5 +88,20 @@ runner_log(struct state *st, const char *name, bool follow, int fd,
 			err_sys(err, "cannot open '%s'", path);
 	if (follow)
 		return follow_log(st, name, path, from, fd, err);
-	return copy(from, fd, err);
+	return copy(from, fd, true, err);
+}
+
+int
+runner_diag(struct state *st, const char *name, int fd, struct err *err)
+{
+	CLEANUP_FREE char *path = xasprintf("runner/%s/diag.tar.gz", name);
+	CLEANUP_CLOSE int from = openat(state_dir(st), path,
+		O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (from < 0)
+		return errno == ENOENT ?
+			err_set(err, ERR_NOTFOUND,
+				"runner '%s' left no diagnostics", name) :
+			err_sys(err, "cannot open '%s'", path);
+	return copy(from, fd, false, err);
 }

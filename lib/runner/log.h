@@ -17,4 +17,11 @@ struct state;
 int runner_log(struct state *st, const char *name, bool follow, int fd,
 	struct err *err) __attribute__((warn_unused_result));
 
+/*
+ * The archive of the listener's diagnostics (a tar.gz with _diag/) to fd.
+ * ERR_NOTFOUND when there is none.
+ */
+int runner_diag(struct state *st, const char *name, int fd, struct err *err)
+	__attribute__((warn_unused_result));
+
 #endif

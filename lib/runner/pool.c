@@ -54,6 +54,7 @@ pool_defaults(struct pool *ret)
 	ret->weight = 1;
 	ret->boot_timeout = 5 * minute;
 	ret->idle_timeout = 30 * minute;
+	ret->register_timeout = 2 * minute;
 	ret->job_timeout = 360 * minute;
 	ret->command = xstrdup("/opt/actions-runner/bin/Runner.Listener run");
 	ret->prefix = xstrdup("forge");
@@ -159,6 +160,28 @@ load_int(struct config *c, const char *name, const char *key, int min,
 }
 
 static int
+load_durations(struct config *c, struct pool *p, struct err *err)
+{
+	const struct {
+		const char *key;
+		int64_t *field;
+	} keys[] = {
+		{ "boot-timeout", &p->boot_timeout },
+		{ "register-timeout", &p->register_timeout },
+		{ "idle-timeout", &p->idle_timeout },
+		{ "job-timeout", &p->job_timeout },
+		{ "hold-on-failure", &p->hold },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(keys); i++)
+		if (config_duration(c, "pool", p->name, keys[i].key,
+			    *keys[i].field, keys[i].field, err))
+			return -1;
+	return 0;
+}
+
+static int
 load_numbers(struct config *c, struct pool *p, struct err *err)
 {
 	const char *n = p->name;
@@ -174,14 +197,7 @@ load_numbers(struct config *c, struct pool *p, struct err *err)
 		config_size(c, "pool", n, "memory", p->memory, &p->memory,
 			err))
 		return -1;
-	return config_duration(c, "pool", n, "boot-timeout", p->boot_timeout,
-		       &p->boot_timeout, err) ||
-			config_duration(c, "pool", n, "idle-timeout",
-				p->idle_timeout, &p->idle_timeout, err) ||
-			config_duration(c, "pool", n, "job-timeout",
-				p->job_timeout, &p->job_timeout, err) ?
-		-1 :
-		0;
+	return load_durations(c, p, err);
 }
 
 static int

@@ -36,7 +36,9 @@ struct pool {
 	struct argv allow_images;
 	int64_t boot_timeout; /* ms */
 	int64_t idle_timeout; /* ms; 0: never */
+	int64_t register_timeout; /* ms */
 	int64_t job_timeout; /* ms */
+	int64_t hold; /* ms that a failed one's place is kept; 0: not */
 	char *command; /* what runs in the place, split at white space */
 	char *group; /* runner group, or NULL */
 	char *prefix; /* of runner names */

@@ -1,4 +1,4 @@
-#include "lib/runner/run.h"
+#include "lib/runner/run_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,94 +17,15 @@
 #include "lib/base/proc.h"
 #include "lib/base/signals.h"
 #include "lib/runner/github.h"
-#include "lib/runner/place.h"
 #include "lib/runner/sync.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
-#define LOG_MAX (16u << 20) /* a job that floods fills no disk */
-#define STOP_GRACE 30000 /* ms from TERM to KILL of the place */
 #define RETRY 60000 /* ms until an unanswered question is asked again */
 
-struct run {
-	struct state *st;
-	struct db *db;
-	const struct pool *pool;
-	const char *labels;
-	char *name;
-	struct github *gh;
-	int lock;
-	int log;
-	size_t logged;
-	int output_fd;
-	int signals;
-	int output; /* read end of what the place prints */
-	struct child place;
-	char *mark; /* printed by the place when it is up; NULL: seen */
-	struct buf line; /* output so far of the line that may be the mark */
-	int64_t github_id;
-	int64_t deadline; /* monotonic; what for depends on the state */
-	int64_t idle_deadline; /* monotonic, -1 none */
-	const char *reason; /* why we end it; NULL: it ends itself */
-	bool timed_out;
-	bool told; /* to end, by somebody */
-	bool unused; /* GitHub let us remove it: it had no job */
-	bool ended;
-	struct proc_status status;
-	struct err err; /* what went wrong, if anything */
-};
-
-/* ---- the place ---- */
-
-/*
- * What the place executes: say that it is up, take the secret, become the
- * listener.  $0 is the mark.
- */
-static const char script[] =
-	"echo \"$0\"; IFS= read -r ACTIONS_RUNNER_INPUT_JITCONFIG || exit 125; "
-	"ACTIONS_RUNNER_RETURN_JOB_RESULT_FOR_HOSTED=1; "
-	"export ACTIONS_RUNNER_INPUT_JITCONFIG "
-	"ACTIONS_RUNNER_RETURN_JOB_RESULT_FOR_HOSTED; exec \"$@\" </dev/null";
-
-static int
-place_start(struct run *r, struct err *err)
-{
-	CLEANUP_PROC struct proc p = PROC_INIT;
-	CLEANUP_CLOSE int wfd = -1;
-	struct place place = { .place = r->pool->place, .name = r->name,
-		.cpus = r->pool->cpus, .memory = r->pool->memory };
-	CLEANUP_FREE char *random = random_name(24);
-	int fds[2];
-
-	r->mark = xasprintf("forge-place-ready-%s", random);
-	if (place_prefix(r->st, &place, &p.argv, err))
-		return -1;
-	argv_pushv(&p.argv, (const char *[]){ "sh", "-c", script, r->mark,
-				    NULL });
-	argv_split(&p.argv, r->pool->command);
-	if (pipe2(fds, O_CLOEXEC))
-		return err_sys(err, "cannot make a pipe");
-	r->output = fds[0];
-	wfd = fds[1];
-	p.in = PROC_PIPE;
-	p.out = wfd;
-	p.err = wfd;
-	p.new_group = true;
-	p.parent_death = SIGTERM;
-	return proc_spawn(&p, &r->place, err);
-}
-
-static void
-place_signal(struct run *r, int sig)
-{
-	if (r->place.pid)
-		proc_kill(&r->place, sig);
-}
-
-/* Begin to end it; the loop goes on until the place is gone. */
-static void
-stop(struct run *r, const char *reason)
+void
+run_stop(struct run *r, const char *reason)
 {
 	struct err err = ERR_INIT;
 
@@ -115,74 +36,19 @@ stop(struct run *r, const char *reason)
 		err.code != ERR_BUSY) /* somebody told us by the row */
 		log_warning("runner.ending", "name", r->name, "error", err.msg,
 			NULL);
+	if (r->phase != RUN_LISTENING) { /* its listener may still tell */
+		r->phase = RUN_LEAVING;
+		place_tell(r, NULL);
+	}
 	place_signal(r, SIGTERM);
 	r->deadline = clock_mono() + STOP_GRACE;
-	r->idle_deadline = -1;
+	r->idle_deadline = r->online_deadline = -1;
 }
 
 static void
 fail(struct run *r)
 {
-	stop(r, r->err.msg);
-}
-
-/* ---- output ---- */
-
-static void
-log_bytes(struct run *r, const char *p, size_t n)
-{
-	static const char cut[] = "\n[log cut here: it is full]\n";
-
-	if (r->output_fd >= 0 && write_all(r->output_fd, p, n)) {
-		/* Our reader went away: the job goes on without it. */
-		r->output_fd = -1;
-	}
-	if (r->logged >= LOG_MAX)
-		return;
-	if (n > LOG_MAX - r->logged)
-		n = LOG_MAX - r->logged;
-	r->logged += n;
-	if (write_all(r->log, p, n) ||
-		(r->logged == LOG_MAX &&
-			write_all(r->log, cut, strlen(cut)))) {
-		log_warning("runner.log", "name", r->name, "error",
-			strerrordesc_np(errno), NULL);
-		r->logged = LOG_MAX;
-	}
-}
-
-/*
- * Until the mark is seen, look at whole lines; what the place itself has to
- * say before ("srun: job 7 queued") is output like any other.
- */
-static bool
-find_mark(struct run *r, const char *p, size_t n)
-{
-	char *newline;
-
-	buf_add(&r->line, p, n);
-	while ((newline = memchr(r->line.s, '\n', r->line.len))) {
-		size_t len = (size_t)(newline - r->line.s) + 1;
-		size_t text = len - 1;
-
-		if (text && r->line.s[text - 1] == '\r')
-			text--;
-		if (text == strlen(r->mark) &&
-			!memcmp(r->line.s, r->mark, text)) {
-			buf_consume(&r->line, len);
-			free(steal_ptr(&r->mark));
-			log_bytes(r, r->line.s, r->line.len);
-			buf_release(&r->line);
-			return true;
-		}
-		log_bytes(r, r->line.s, len);
-		buf_consume(&r->line, len);
-	}
-	if (r->line.len > 65536) {
-		log_bytes(r, r->line.s, r->line.len);
-		buf_reset(&r->line);
-	}
-	return false;
+	run_stop(r, r->err.msg);
 }
 
 /* ---- registration ---- */
@@ -227,7 +93,6 @@ hand_over(struct run *r, const char *jit, struct err *err)
 		(void)err_sys(err, "cannot hand the configuration to the "
 			"place");
 	explicit_bzero(line, strlen(line));
-	(void)close(steal_fd(&r->place.in)); /* a pipe has nothing to flush */
 	return rc;
 }
 
@@ -255,6 +120,8 @@ register_runner(struct run *r, struct err *err)
 	r->idle_deadline = r->pool->idle_timeout ?
 		clock_mono() + r->pool->idle_timeout :
 		-1;
+	r->online_deadline = clock_mono() + r->pool->register_timeout;
+	r->phase = RUN_LISTENING;
 	return 0;
 }
 
@@ -269,30 +136,17 @@ row_says_end(const struct run *r)
 		!strcmp(row.state, "ending");
 }
 
-static void
-read_output(struct run *r)
+void
+run_up(struct run *r)
 {
-	char chunk[16384];
-	ssize_t n = read(r->output, chunk, sizeof(chunk));
-
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+	if (!register_runner(r, &r->err))
 		return;
-	if (n <= 0) {
-		(void)close(steal_fd(&r->output)); /* read only */
-		return;
-	}
-	if (!r->mark) {
-		log_bytes(r, chunk, (size_t)n);
-	} else if (find_mark(r, chunk, (size_t)n) && !r->reason) {
-		if (!register_runner(r, &r->err))
-			return;
-		if (row_says_end(r)) {
-			r->err = ERR_INIT;
-			r->told = true;
-			stop(r, "stopped");
-		} else {
-			fail(r);
-		}
+	if (row_says_end(r)) {
+		r->err = ERR_INIT;
+		r->told = true;
+		run_stop(r, "stopped");
+	} else {
+		fail(r);
 	}
 }
 
@@ -320,7 +174,7 @@ idle_over(struct run *r)
 			log_warning("runner.removed", "name", r->name, "error",
 				err.msg, NULL);
 		r->unused = true;
-		stop(r, "no job came within the idle timeout");
+		run_stop(r, "no job came within the idle timeout");
 	} else if (err.code == ERR_BUSY) {
 		r->idle_deadline = -1;
 	}
@@ -348,7 +202,61 @@ job_over(struct run *r)
 		return;
 	}
 	r->timed_out = true;
-	stop(r, "the job ran into the job timeout");
+	run_stop(r, "the job ran into the job timeout");
+}
+
+/*
+ * A listener that never came online would keep its slot until the idle
+ * timeout.  Asked once; a runner that got a job meanwhile needs no asking.
+ */
+static void
+online_over(struct run *r)
+{
+	CLEANUP_RUNNER struct runner row = RUNNER_INIT;
+	struct github_runner at;
+	struct err err = ERR_INIT;
+
+	r->online_deadline = -1;
+	if (!runner_get(r->db, r->name, &row, &err) &&
+		strcmp(row.state, "idle") != 0)
+		return;
+	if (!github_runner_get(r->gh, r->pool->scope, r->github_id, &at,
+		    &err)) {
+		if (at.online || at.busy)
+			return;
+		r->timed_out = true;
+		run_stop(r, "the listener was not online within the register "
+			"timeout");
+	} else if (err.code != ERR_NOTFOUND) {
+		r->online_deadline = clock_mono() + RETRY;
+	}
+}
+
+static void
+deadline_over(struct run *r)
+{
+	switch (r->phase) {
+	case RUN_BOOTING:
+		r->timed_out = true;
+		run_stop(r, "the place was not up within the boot timeout");
+		return;
+	case RUN_LISTENING:
+		if (!r->reason) {
+			job_over(r);
+			return;
+		}
+		break;
+	case RUN_ENDED:
+		run_archived(r);
+		return;
+	case RUN_HELD:
+		run_held_over(r);
+		return;
+	case RUN_LEAVING:
+		break;
+	}
+	place_signal(r, SIGKILL);
+	r->deadline = clock_mono() + STOP_GRACE;
 }
 
 static void
@@ -358,20 +266,32 @@ check_deadlines(struct run *r)
 
 	if (r->idle_deadline >= 0 && now >= r->idle_deadline)
 		idle_over(r);
-	if (now < r->deadline)
-		return;
-	if (r->reason) {
-		place_signal(r, SIGKILL);
-		r->deadline = now + STOP_GRACE;
-	} else if (r->mark) {
-		r->timed_out = true;
-		stop(r, "the place was not up within the boot timeout");
-	} else {
-		job_over(r);
-	}
+	if (r->online_deadline >= 0 && now >= r->online_deadline)
+		online_over(r);
+	if (now >= r->deadline)
+		deadline_over(r);
 }
 
 /* ---- the loop ---- */
+
+/* GitHub goes first: an idle runner gets no job while it ends. */
+static void
+told_to_end(struct run *r, const char *reason)
+{
+	struct err err = ERR_INIT;
+
+	r->told = true;
+	if (r->phase == RUN_LISTENING && r->github_id &&
+		!github_runner_remove(r->gh, r->pool->scope, r->github_id,
+			&err)) {
+		r->unused = true;
+		if (runner_removed(r->db, r->name, &err) &&
+			err.code != ERR_BUSY) /* another has noted it */
+			log_warning("runner.removed", "name", r->name, "error",
+				err.msg, NULL);
+	}
+	run_stop(r, reason);
+}
 
 static void
 read_signals(struct run *r)
@@ -381,18 +301,22 @@ read_signals(struct run *r)
 	while ((sig = signals_next(r->signals)))
 		if (r->reason)
 			place_signal(r, SIGKILL);
-		else {
-			r->told = true;
-			stop(r, sig == SIGINT ? "interrupted" : "stopped");
-		}
+		else
+			told_to_end(r,
+				sig == SIGINT ? "interrupted" : "stopped");
+}
+
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+	return b >= 0 && b < a ? b : a;
 }
 
 static int64_t
 next_deadline(const struct run *r)
 {
-	if (r->idle_deadline >= 0 && r->idle_deadline < r->deadline)
-		return r->idle_deadline;
-	return r->deadline;
+	return sooner(sooner(r->deadline, r->idle_deadline),
+		r->online_deadline);
 }
 
 static int
@@ -407,138 +331,13 @@ step(struct run *r, struct err *err)
 	if (fds[0].revents)
 		read_signals(r);
 	if (fds[1].revents)
-		read_output(r);
+		place_read(r);
 	else if (fds[2].revents) {
 		/* Only when nothing more is to be read just now. */
 		r->ended = true;
 		return proc_wait(&r->place, -1, &r->status, err);
 	}
 	check_deadlines(r);
-	return 0;
-}
-
-/* ---- the end ---- */
-
-enum runner_result
-runner_result_of(int status)
-{
-	static const enum runner_result task[] = {
-		RUNNER_SUCCEEDED, /* 100 */
-		RUNNER_SUCCEEDED, /* 101: with issues */
-		RUNNER_FAILED,
-		RUNNER_CANCELLED,
-		RUNNER_SKIPPED,
-		RUNNER_ABANDONED,
-	};
-
-	if (status >= 100 && status < 100 + (int)ARRAY_SIZE(task))
-		return task[status - 100];
-	return status == 0 ? RUNNER_UNUSED : RUNNER_ERROR;
-}
-
-static void
-deregister(struct run *r)
-{
-	CLEANUP_RUNNER struct runner row = RUNNER_INIT;
-	struct err err = ERR_INIT;
-
-	if (runner_get(r->db, r->name, &row, &err) || !row.registered)
-		return;
-	if (r->github_id ? !github_runner_remove(r->gh, r->pool->scope,
-				   r->github_id, &err) :
-			   !runner_unregister(r->gh, &row, &err)) {
-		if (!runner_removed(r->db, r->name, &err) ||
-			err.code == ERR_BUSY) /* another has noted it */
-			return;
-	}
-	log_warning("runner.still-registered", "name", r->name, "error",
-		err.msg, "hint", "forge-runner sync tries again", NULL);
-}
-
-/* It was removed at GitHub, so it had no job. */
-static bool
-taken_away(const struct run *r)
-{
-	CLEANUP_RUNNER struct runner row = RUNNER_INIT;
-	struct err err = ERR_INIT;
-
-	return !runner_get(r->db, r->name, &row, &err) && row.asked &&
-		!row.job;
-}
-
-static enum runner_result
-judge(struct run *r, char **ret_reason)
-{
-	int status = proc_exit_status(&r->status);
-	enum runner_result result = runner_result_of(status);
-
-	*ret_reason = NULL;
-	if (result != RUNNER_ERROR && !r->timed_out && !r->err.code &&
-		!r->unused)
-		return result;
-	if (!r->reason && taken_away(r)) {
-		*ret_reason = xstrdup("removed");
-		return RUNNER_UNUSED;
-	}
-	if (r->reason) {
-		*ret_reason = xstrdup(r->reason);
-		if (r->unused || (r->told && r->mark) || taken_away(r))
-			return RUNNER_UNUSED;
-		if (r->err.code || r->mark || r->timed_out)
-			return RUNNER_ERROR;
-		return RUNNER_CANCELLED;
-	}
-	*ret_reason = xasprintf(r->mark ? "the place ended with status %d "
-					  "before it was up" :
-					  "the listener ended with status %d",
-		status);
-	return RUNNER_ERROR;
-}
-
-static int
-exit_status(const struct run *r, enum runner_result result)
-{
-	if (r->err.code)
-		return err_status(r->err.code);
-	if (r->timed_out)
-		return EXIT_TIMEOUT;
-	switch (result) {
-	case RUNNER_SUCCEEDED:
-	case RUNNER_SKIPPED:
-	case RUNNER_UNUSED:
-		return EXIT_OK;
-	case RUNNER_ERROR:
-		return r->mark ? EXIT_PLACE : EXIT_FAILED;
-	case RUNNER_FAILED:
-	case RUNNER_CANCELLED:
-	case RUNNER_ABANDONED:
-	case RUNNER_LOST:
-	case RUNNER_RESULT__MAX:
-		break;
-	}
-	return EXIT_FAILED;
-}
-
-static int
-finish(struct run *r, int *ret_status, struct err *err)
-{
-	CLEANUP_FREE char *reason = NULL;
-	enum runner_result result = judge(r, &reason);
-	struct err ignored = ERR_INIT;
-
-	/* A last line without an end, often why the place failed. */
-	if (r->line.len && r->log >= 0)
-		log_bytes(r, r->line.s, r->line.len);
-	if (!r->reason && runner_ending(r->db, r->name, NULL, &ignored))
-		log_warning("runner.ending", "name", r->name, "error",
-			ignored.msg, NULL);
-	deregister(r);
-	if (runner_done(r->db, r->name, result, reason, err))
-		return -1;
-	*ret_status = exit_status(r, result);
-	if (*ret_status && reason)
-		(void)err_set(err, ERR_SYS, "runner '%s': %s", r->name,
-			reason);
 	return 0;
 }
 
@@ -596,7 +395,7 @@ live(struct run *r, const struct runner_run *run, int *ret_status,
 	r->status = (struct proc_status){ .value = EXIT_PLACE };
 	if (log_open(r, &r->err) || place_start(r, &r->err)) {
 		r->reason = r->err.msg;
-		return finish(r, ret_status, err);
+		return run_finish(r, ret_status, err);
 	}
 	/* Who waited for the notice reads our stderr no more. */
 	if (run->notify_fd >= 0 && dup2(r->log, STDERR_FILENO) < 0)
@@ -609,7 +408,7 @@ live(struct run *r, const struct runner_run *run, int *ret_status,
 					"error", err->msg, NULL);
 			break;
 		}
-	return finish(r, ret_status, err);
+	return run_finish(r, ret_status, err);
 }
 
 static void
@@ -621,7 +420,9 @@ release(struct run *r)
 	cleanup_close(&r->log);
 	github_close(r->gh);
 	buf_release(&r->line);
+	buf_release(&r->diag);
 	free(r->mark);
+	free(r->why);
 	cleanup_close(&r->lock);
 	free(r->name);
 }
@@ -633,7 +434,8 @@ runner_run(struct state *st, const struct runner_run *run, int *ret_status,
 	struct run r = { .st = st, .pool = run->pool, .labels = run->labels,
 		.lock = -1, .log = -1, .output_fd = run->output_fd,
 		.signals = -1, .output = -1, .place = CHILD_INIT,
-		.line = BUF_INIT, .idle_deadline = -1, .err = ERR_INIT };
+		.line = BUF_INIT, .diag = BUF_INIT, .idle_deadline = -1,
+		.online_deadline = -1, .listener = -1, .err = ERR_INIT };
 	int rc = begin(&r, run, err);
 
 	if (!rc)

@@ -47,8 +47,9 @@ runner_release(struct runner *r)
 
 static const char sql_create[] =
 	"INSERT INTO runner (name, pool, scope, labels, place, state, vm, "
-	"supervisor, created_at, cpus, memory, on_demand) VALUES (?1, ?2, ?3, "
-	"?4, ?5, 'starting', ?6, ?7, ?8, ?9, ?10, ?11)";
+	"supervisor, created_at, cpus, memory, on_demand, hold_ms) VALUES (?1, "
+	"?2, ?3, ?4, ?5, 'starting', ?6, ?7, ?8, ?9, ?10, ?11, "
+	"nullif(?12, 0))";
 
 int
 runner_create(struct db *db, const char *name, const struct pool *pool,
@@ -69,7 +70,8 @@ runner_create(struct db *db, const char *name, const struct pool *pool,
 	if (db_run(db, sql_create, NULL, err, DB_S(name), DB_S(pool->name),
 		    DB_S(pool->scope), DB_S(labels), DB_S(pool->place),
 		    DB_S(vm ? name : NULL), DB_S(self), DB_I(clock_wall()),
-		    DB_I(pool->cpus), DB_I(pool->memory), DB_I(on_demand))) {
+		    DB_I(pool->cpus), DB_I(pool->memory), DB_I(on_demand),
+		    DB_I(pool->hold))) {
 		json_free(data);
 		if (err->code == ERR_EXISTS)
 			return err_set(err, ERR_EXISTS,
@@ -86,8 +88,15 @@ runner_create(struct db *db, const char *name, const struct pool *pool,
 int
 runner_booted(struct db *db, const char *name, struct err *err)
 {
+	/* Whoever looks later wants to know what it ran in. */
 	static const char sql[] =
-		"UPDATE runner SET state = 'booted', booted_at = ?2 "
+		"UPDATE runner SET state = 'booted', booted_at = ?2, "
+		"image = (SELECT v.image FROM vm v WHERE v.name = runner.vm), "
+		"digest = (SELECT i.digest FROM vm v JOIN image i "
+		"ON i.name = v.image WHERE v.name = runner.vm), "
+		"address = (SELECT format('%d.%d.%d.%d', l.address >> 24, "
+		"l.address >> 16 & 255, l.address >> 8 & 255, "
+		"l.address & 255) FROM lease l WHERE l.vm = runner.vm) "
 		"WHERE name = ?1 AND state = 'starting'";
 
 	return event_change(db, "runner.booted", name, NULL, sql,
@@ -186,6 +195,47 @@ runner_done(struct db *db, const char *name, enum runner_result result,
 }
 
 int
+runner_version_is(struct db *db, const char *name, const char *version,
+	struct err *err)
+{
+	return db_run(db, "UPDATE runner SET version = ?2 WHERE name = ?1",
+		NULL, err, DB_S(name), DB_S(version));
+}
+
+int
+runner_held(struct db *db, const char *name, int64_t until, struct err *err)
+{
+	static const char sql[] =
+		"UPDATE runner SET state = 'held', held_until = ?2 "
+		"WHERE name = ?1 AND state NOT IN ('held', 'done')";
+	struct json *data = json_object();
+
+	json_put_int(data, "until", until);
+	return event_change(db, "runner.held", name, data, sql,
+		VALUES(DB_S(name), DB_I(until)), err);
+}
+
+int
+runner_hold(struct db *db, const char *name, int64_t ms, struct err *err)
+{
+	static const char sql[] =
+		"UPDATE runner SET hold_ms = nullif(?2, 0), "
+		"held_until = iif(state = 'held', ?3, NULL) "
+		"WHERE name = ?1 AND state <> 'done'";
+	CLEANUP_RUNNER struct runner r = RUNNER_INIT;
+	int changes;
+
+	if (runner_get(db, name, &r, err) ||
+		db_run(db, sql, &changes, err, DB_S(name), DB_I(ms),
+			DB_I(clock_wall() + ms)))
+		return -1;
+	return changes ? 0 :
+			 err_set(err, ERR_BUSY,
+				 "runner '%s' is done: there is nothing left "
+				 "to hold", name);
+}
+
+int
 runner_removed(struct db *db, const char *name, struct err *err)
 {
 	static const char sql[] =
@@ -202,7 +252,7 @@ runner_get(struct db *db, const char *name, struct runner *ret,
 {
 	static const char sql[] =
 		"SELECT pool, scope, state, supervisor, vm, github_id, job, "
-		"registered, asked_at FROM runner WHERE name = ?1";
+		"registered, asked_at, hold_ms, held_until FROM runner WHERE name = ?1";
 	CLEANUP_ROWS struct db_rows *rows = NULL;
 	int rc;
 
@@ -226,6 +276,8 @@ runner_get(struct db *db, const char *name, struct runner *ret,
 	ret->job = db_int(rows, 6);
 	ret->registered = db_int(rows, 7) != 0;
 	ret->asked = !db_null(rows, 8);
+	ret->hold_ms = db_int(rows, 9);
+	ret->held_until = db_int(rows, 10);
 	return 0;
 }
 
@@ -236,7 +288,9 @@ runner_get(struct db *db, const char *name, struct runner *ret,
 	"json(iif(r.registered, 'true', 'false')), 'vm', r.vm, "           \
 	"'job', r.job, 'repo', j.repo, 'workflow', j.workflow, "           \
 	"'job_name', j.name, 'run', j.run_id, 'result', r.result, "        \
-	"'reason', r.reason, 'created_at', r.created_at, 'booted_at', "    \
+	"'reason', r.reason, 'version', r.version, 'image', r.image, "      \
+	"'digest', r.digest, 'address', r.address, 'cpus', r.cpus, "       \
+	"'memory', r.memory, 'held_until', r.held_until, 'created_at', r.created_at, 'booted_at', "    \
 	"r.booted_at, 'registered_at', r.registered_at, 'busy_at', "       \
 	"r.busy_at, 'done_at', r.done_at) "                                \
 	"FROM runner r LEFT JOIN job j ON j.id = r.job "

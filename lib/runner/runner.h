@@ -66,6 +66,18 @@ int runner_asked(struct db *db, const char *name, struct err *err)
 int runner_done(struct db *db, const char *name, enum runner_result result,
 	const char *reason, struct err *err)
 	__attribute__((warn_unused_result));
+/* The listener has told its version. */
+int runner_version_is(struct db *db, const char *name, const char *version,
+	struct err *err) __attribute__((warn_unused_result));
+/* Its job failed, and the place stays until then. */
+int runner_held(struct db *db, const char *name, int64_t until,
+	struct err *err) __attribute__((warn_unused_result));
+/*
+ * Keep the place of a runner that fails, or is held already, for ms from
+ * then, or from now; 0: do not.  ERR_BUSY: it is done.
+ */
+int runner_hold(struct db *db, const char *name, int64_t ms, struct err *err)
+	__attribute__((warn_unused_result));
 /* GitHub does not know it any more. */
 int runner_removed(struct db *db, const char *name, struct err *err)
 	__attribute__((warn_unused_result));
@@ -79,6 +91,8 @@ struct runner {
 	char *vm; /* or NULL */
 	int64_t github_id; /* 0: not known */
 	int64_t job; /* 0: none seen */
+	int64_t hold_ms; /* 0: not to be held when it fails */
+	int64_t held_until; /* wall ms; 0: is not held */
 	bool registered;
 	bool asked; /* GitHub was asked to remove it */
 };

@@ -38,6 +38,8 @@ const struct config_key config_keys[] = {
 	{ "pool", true, "job-timeout", CONFIG_DURATION },
 	{ "pool", true, "boot-timeout", CONFIG_DURATION },
 	{ "pool", true, "idle-timeout", CONFIG_DURATION },
+	{ "pool", true, "register-timeout", CONFIG_DURATION },
+	{ "pool", true, "hold-on-failure", CONFIG_DURATION },
 	{ "pool", true, "runner-command", CONFIG_STRING },
 	{ "pool", true, "runner-group", CONFIG_STRING },
 	{ "pool", true, "prefix", CONFIG_STRING },

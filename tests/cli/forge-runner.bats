@@ -369,3 +369,110 @@ delivery()
 	wait_until 20 forge_done "$name"
 	[ "$(forge-runner show "$name" -q .result)" = succeeded ]
 }
+
+# A listener with a home of its own, as a real one has; it knows one job more.
+listener_home()
+{
+	mkdir -p home/bin home/_diag
+	cp "$ROOT/tests/fake/runner-listener" home/bin/Runner.Listener
+	echo 'what went wrong' >home/_diag/Runner_1.log
+	git config -f "$FORGE_STATE/config" pool.here.runner-command \
+		"$PWD/home/bin/Runner.Listener run"
+}
+
+@test "hold: the place of a failed job stays, for its time or until stop" {
+	git config -f "$FORGE_STATE/config" pool.here.hold-on-failure 1h
+	listener_home
+	job 'exit 3' >/dev/null
+	name=$(forge-runner start --pool here)
+	wait_until 10 state_is "$name" held
+	[ "$(runners_at_github)" = 0 ]
+	run -0 forge-runner logs --diag "$name"
+	[ "$(forge-runner logs --diag "$name" | tar -xzO)" = 'what went wrong' ]
+	# it takes room, but no job
+	[ "$(forge-runner pools -q .ending)" = 1 ]
+	run -0 --separate-stderr forge-runner stop "$name"
+	[ "$output$stderr" = '' ]
+	[ "$(forge-runner show "$name" -q .result)" = failed ]
+	# for its time: what is left can be changed
+	job 'exit 3' >/dev/null
+	name=$(forge-runner start --pool here --hold-on-failure 1s)
+	wait_until 10 state_is "$name" held
+	run -0 --separate-stderr forge-runner hold --for 3s "$name"
+	[ "$output$stderr" = '' ]
+	sleep 1.5
+	state_is "$name" held
+	wait_until 10 forge_done "$name"
+	run -4 --separate-stderr forge-runner hold "$name"
+	[ "$stderr" = "forge-runner: runner '$name' is done: there is nothing left to hold" ]
+}
+
+@test "hold: asked for while the job runs; a job that succeeds is not held" {
+	job 'sleep 1; exit 1' >/dev/null
+	name=$(forge-runner start --pool here)
+	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
+	forge-runner hold "$name"
+	wait_until 10 state_is "$name" held
+	forge-runner stop "$name"
+	job true >/dev/null
+	run -0 forge-runner run --pool here --hold-on-failure 1h
+	run -3 --separate-stderr forge-runner logs --diag "$name"
+	[ "$stderr" = "forge-runner: runner '$name' left no diagnostics" ]
+}
+
+@test "run: a listener that never comes online ends, status 5" {
+	printf '#!/bin/sh\nexec sleep 600\n' >mute
+	chmod +x mute
+	run -5 --separate-stderr forge-runner run --pool here \
+		--command "$PWD/mute" --register-timeout 500ms
+	[[ "$stderr" == *'the listener was not online within the register timeout' ]]
+	[ "$(forge-runner list --all -q .result)" = error ]
+	[ "$(runners_at_github)" = 0 ]
+	# one that is online waits on
+	run -0 forge-runner run --pool here --register-timeout 500ms \
+		--idle-timeout 2s
+	[ "$(forge-runner list --all -q 'select(.result == "unused") | .reason')" = \
+		'no job came within the idle timeout' ]
+}
+
+@test "run: TERM removes an idle runner at GitHub before it ends" {
+	forge-runner start --pool here >name
+	wait_until 10 state_is "$(cat name)" idle
+	kill "$(pgrep -f "forge-runner run --state=$FORGE_STATE ")"
+	wait_until 10 forge_done "$(cat name)"
+	run -0 forge-watch events -q .kind
+	[ "$(tail -n 3 <<<"$output" | tr '\n' ' ')" = \
+		'runner.removed runner.ending runner.done ' ]
+	[ "$(forge-runner show "$(cat name)" -q .result)" = unused ]
+}
+
+@test "run: GitHub's word on the result counts" {
+	id=$(job 'exit 1')
+	delivery queued "$id"
+	run -1 forge-runner run --pool here
+	name=$(forge-runner list --all -q .name)
+	[ "$(forge-runner show "$name" -q '[.result, .version] | @tsv')" = \
+		$'failed\t2.329.0' ]
+	gh GET "/repos/$REPO/actions/jobs/$id" |
+		jq --arg repo "$REPO" '{action: "completed", workflow_job:
+		(. + {conclusion: "cancelled"}), repository: {full_name: $repo,
+		id: 1, name: "x", owner: {login: "acme"}}}' |
+		forge-webhook accept --unsigned --event workflow_job \
+			--delivery "late-$id" >/dev/null
+	[ "$(forge-runner show "$name" -q .result)" = cancelled ]
+	[ "$(forge-watch events -q .kind | tail -n 1)" = runner.corrected ]
+}
+
+@test "run: GitHub is asked where the listener cannot say its result" {
+	listener_home
+	id=$(job 'sleep 60')
+	delivery queued "$id"
+	name=$(forge-runner start --pool here)
+	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
+	delivery in_progress "$id"
+	state_is "$name" busy
+	fake POST "/jobs/$id/finish" '{"conclusion": "failure"}' >/dev/null
+	kill -9 "$(pgrep -of "^/bin/sh $PWD/home/bin/Runner.Listener run")"
+	wait_until 10 forge_done "$name"
+	[ "$(forge-runner show "$name" -q .result)" = failed ]
+}
