@@ -156,7 +156,7 @@ schedule(struct task *task)
 		task->gone = true;
 	if (task->gone)
 		return;
-	if (task->kind == TASK_PERIODIC && task->due < 0)
+	if (task->kind == TASK_PERIODIC && task->due < 0 && task->every)
 		task->due = now + task->every;
 	if (task->kind != TASK_KEPT)
 		return;

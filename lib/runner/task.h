@@ -48,7 +48,7 @@ struct task {
 	const char *program;
 	char *name; /* for the log: "forge-vm fsck" */
 	struct argv args; /* verb first; --state=DIR follows the verb */
-	int64_t every; /* ms */
+	int64_t every; /* ms; 0: only when asked */
 	int64_t due; /* monotonic ms, -1: not */
 	int64_t deadline; /* likewise, of the running one */
 	int64_t started;

@@ -27,6 +27,7 @@
 #include "lib/base/banned.h"
 
 #define SWEEP 30000 /* ms between sweeps */
+#define POLL 300000 /* ms between questions for jobs; watch.poll */
 #define SPOOL "spool/new"
 
 struct watch {
@@ -38,7 +39,7 @@ struct watch {
 	int metrics; /* a listening socket, or -1 */
 	bool metrics_given; /* by systemd: not from the configuration */
 	struct tasks tasks;
-	struct task *fsck, *sync, *ingest, *trim; /* in tasks */
+	struct task *fsck, *sync, *poll, *ingest, *trim; /* in tasks */
 	int64_t retry_at; /* wall ms, 0 none */
 	int64_t watchdog_at; /* monotonic ms, -1 none */
 	int64_t seen; /* the last event that was looked at */
@@ -56,6 +57,9 @@ add_tasks(struct watch *w)
 	w->fsck = task_add(t, TASK_PERIODIC, "forge-vm", "fsck");
 	w->sync = task_add(t, TASK_PERIODIC, "forge-runner", "sync");
 	w->fsck->every = w->sync->every = SWEEP;
+	w->poll = task_add(t, TASK_PERIODIC, "forge-runner", "sync");
+	argv_push(&w->poll->args, "--jobs");
+	w->poll->due = -1; /* until the configuration says how often */
 	w->ingest = task_add(t, TASK_ASKED, "forge-webhook", "ingest");
 	w->trim = task_add(t, TASK_ASKED, "forge-runner", "trim");
 }
@@ -301,6 +305,23 @@ open_state(struct watch *w, struct err *err)
 	return event_last(w->db, &w->seen, err);
 }
 
+/* How often GitHub is asked for jobs that no webhook told of. */
+static int
+schedule_poll(struct watch *w, struct err *err)
+{
+	struct config *c;
+	int64_t every;
+
+	if (state_config(w->st, &c, err) ||
+		config_duration(c, "watch", NULL, "poll", POLL, &every, err))
+		return -1;
+	if (every == w->poll->every)
+		return 0;
+	w->poll->every = every;
+	w->poll->due = every ? clock_mono() : -1;
+	return 0;
+}
+
 /* Where to listen may have changed; what systemd gave us stays. */
 static int
 listen_metrics(struct watch *w, struct err *err)
@@ -386,8 +407,8 @@ reload(struct watch *w)
 	config_list(c, &before);
 	close_state(w);
 	*w = fresh;
-	if (listen_metrics(w, &err))
-		log_error("watch.metrics", "error", err.msg, NULL);
+	if (listen_metrics(w, &err) || schedule_poll(w, &err))
+		log_error("watch.reload", "error", err.msg, NULL);
 	tell_changes(w, &before);
 	sd_notify("READY=1");
 }
@@ -447,7 +468,8 @@ run(struct watch *w, bool once, struct err *err)
 	add_tasks(w);
 	if (once)
 		return run_once(w, err);
-	if (signals_open(signals, &w->signals, err) || listen_metrics(w, err))
+	if (signals_open(signals, &w->signals, err) ||
+		listen_metrics(w, err) || schedule_poll(w, err))
 		return -1;
 	if (sd_watchdog() >= 0)
 		w->watchdog_at = clock_mono();

@@ -59,6 +59,7 @@ const struct config_key config_keys[] = {
 	{ "image", false, "mirror", CONFIG_STRING },
 
 	{ "watch", false, "metrics", CONFIG_STRING },
+	{ "watch", false, "poll", CONFIG_DURATION },
 
 	{ "webhook", false, "max-body", CONFIG_SIZE },
 	{ "webhook", false, "direct", CONFIG_BOOL },
