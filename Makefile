@@ -17,8 +17,9 @@ PKG_CONFIG ?= pkg-config
 INSTALL ?= install
 MUSL_CC ?= musl-gcc
 
-PKGS := sqlite3 libcrypto libcurl libgit2 popt smartcols libarchive libseccomp
-PROGS := $(notdir $(wildcard cmd/forge cmd/forge-[!i]*))
+PKGS := sqlite3 libcrypto libcurl libgit2 popt smartcols libarchive libseccomp \
+	libmnl libnftables
+PROGS := $(notdir $(wildcard cmd/forge cmd/forge-[!in]*))
 DRIVERS := $(patsubst drivers/%.c,driver-%,$(wildcard drivers/*.c))
 LIB_SRC := $(wildcard lib/*/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
@@ -51,15 +52,16 @@ ALL_CFLAGS += -Werror
 endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 # libarchive is loaded when it is used: lib/vm/archive_load.c.
-LIBS := $(filter-out -larchive,$(shell $(PKG_CONFIG) --libs $(PKGS) \
+# libmnl, libnftables and libldns are forge-net's alone.
+LIBS := $(filter-out -larchive -lmnl -lnftables,$(shell $(PKG_CONFIG) --libs $(PKGS) \
 	2>/dev/null)) -ljq
 
 # Programs without verbs, for other programs.
 PLAIN := $(notdir $(wildcard cmd/garm-*))
 BINS := $(PROGS:%=$(BUILD)/bin/%) $(PLAIN:%=$(BUILD)/bin/%)
-HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init \
-	$(BUILD)/libexec/webhook
 RECIPES := $(patsubst share/%,$(BUILD)/libexec/%,$(wildcard share/recipes/*))
+HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init \
+	$(BUILD)/libexec/forge-net $(BUILD)/libexec/webhook
 
 all: $(BINS) $(HELPERS) $(RECIPES) completions
 .PHONY: all FORCE
@@ -117,6 +119,15 @@ $(BUILD)/libexec/recipes/%: share/recipes/%
 	@mkdir -p $(@D)
 	$(INSTALL) -m 755 $< $@
 
+# What --net tap asks of the kernel, with the libraries that only it needs.
+# libnftables calls jansson, whose json_object() must not become ours.
+NET_LIBS := -Wl,--exclude-libs,ALL -lmnl -lnftables -lldns
+$(BUILD)/libexec/forge-net: $(BUILD)/obj/cmd/forge-net/main.o \
+		$(BUILD)/libforge.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		$(BUILD)/libforge.a $(LIBS) $(NET_LIBS)
+
 # Runs inside guests: static, against musl, with of lib/ only what needs libc.
 INIT_LIB := frame pack tree tree_file walk
 INIT_SRC := $(wildcard cmd/forge-init/*.c) $(INIT_LIB:%=lib/vm/%.c)
@@ -128,7 +139,7 @@ $(BUILD)/libexec/forge-init: $(INIT_SRC) $(wildcard cmd/forge-init/*.h) \
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libforge.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libforge.a $(LIBS) -larchive
+	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libforge.a $(LIBS) -larchive $(NET_LIBS)
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -3,6 +3,7 @@
  */
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/mem.h"
 #include "lib/vm/channel.h"
@@ -106,6 +107,27 @@ push_devices(struct argv *a, const struct json *spec)
 	}
 }
 
+static void
+push_card(struct argv *a, const struct json *spec)
+{
+	argv_push(a, "-device");
+	argv_pushf(a, "virtio-net-device,netdev=net0,mac=%s",
+		json_str(spec, "net.mac", ""));
+}
+
+/* Packets pass by QEMU where the kernel can do it, which needs KVM. */
+static void
+push_tap(struct argv *a, const struct json *spec)
+{
+	bool vhost = !strcmp(json_str(spec, "accel", "tcg"), "kvm") &&
+		!access("/dev/vhost-net", R_OK | W_OK);
+
+	argv_push(a, "-netdev");
+	argv_pushf(a, "tap,id=net0,fd=%" PRId64 "%s",
+		json_int(spec, "fds.net", -1), vhost ? ",vhost=on" : "");
+	push_card(a, spec);
+}
+
 static int
 push_net(struct argv *a, const struct json *spec, struct err *err)
 {
@@ -113,6 +135,10 @@ push_net(struct argv *a, const struct json *spec, struct err *err)
 
 	if (!strcmp(mode, "none"))
 		return 0;
+	if (!strcmp(mode, "tap")) {
+		push_tap(a, spec);
+		return 0;
+	}
 	if (strcmp(mode, "user") != 0 && strcmp(mode, "user+loopback") != 0)
 		return err_set(err, ERR_USAGE, "net mode '%s' is not known",
 			mode);
@@ -120,9 +146,7 @@ push_net(struct argv *a, const struct json *spec, struct err *err)
 	argv_push(a, "-netdev");
 	argv_pushf(a, "stream,id=net0,server=off,addr.type=fd,addr.str=%"
 		PRId64, json_int(spec, "fds.net", -1));
-	argv_push(a, "-device");
-	argv_pushf(a, "virtio-net-device,netdev=net0,mac=%s",
-		json_str(spec, "net.mac", ""));
+	push_card(a, spec);
 	return 0;
 }
 
@@ -147,7 +171,7 @@ caps(struct json *o)
 	json_put_bool(o, "machine", true);
 	json_put_str(o, "root", "disk");
 	driver_put_words(o, "net", (const char *[]){ "user", "user+loopback",
-					   "none", NULL });
+					   "tap", "none", NULL });
 	json_put_str(o, "address", "ours");
 	json_put_str(o, "exec", "agent");
 }

@@ -89,6 +89,10 @@ set_one(struct config *c, const char *s)
 		set_address(c, v);
 	else if (IS("gateway"))
 		copy(c->gateway, sizeof(c->gateway), v);
+	else if (IS("address6"))
+		copy(c->address6, sizeof(c->address6), v);
+	else if (IS("gateway6"))
+		copy(c->gateway6, sizeof(c->gateway6), v);
 	else if (IS("dns"))
 		copy(c->dns, sizeof(c->dns), v);
 	else if (IS("root"))

@@ -76,6 +76,7 @@ struct config {
 	char address[20]; /* a.b.c.d, "" for none */
 	int prefix;
 	char gateway[16];
+	char address6[46], gateway6[46]; /* "" for none */
 	char dns[16];
 	char root[64]; /* device, "" for none */
 	char rootfs[16];

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <stdio.h>
@@ -35,12 +36,26 @@ set_address(int fd, const char *name, unsigned long request, in_addr_t addr)
 	return ioctl(fd, (int)request, &r);
 }
 
+/* The gateway of an address without a network is beyond no other. */
 static int
-set_gateway(int fd, in_addr_t gateway)
+set_neighbour(int fd, char *name, in_addr_t gateway)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+		.sin_addr = { .s_addr = gateway } };
+	struct rtentry r = { .rt_flags = RTF_UP | RTF_HOST, .rt_dev = name };
+
+	memcpy(&r.rt_dst, &in, sizeof(in));
+	return ioctl(fd, SIOCADDRT, &r);
+}
+
+static int
+set_gateway(int fd, char *name, int prefix, in_addr_t gateway)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	struct rtentry r = { .rt_flags = RTF_UP | RTF_GATEWAY };
 
+	if (prefix == 32 && set_neighbour(fd, name, gateway))
+		return -1;
 	memcpy(&r.rt_dst, &in, sizeof(in));
 	memcpy(&r.rt_genmask, &in, sizeof(in));
 	in.sin_addr.s_addr = gateway;
@@ -68,6 +83,52 @@ find_interface(char *name, size_t size)
 	return found;
 }
 
+/* <linux/ipv6.h>, which musl-gcc has not. */
+struct address6 {
+	struct in6_addr address;
+	uint32_t prefix;
+	int index;
+};
+
+/* There is nobody on the link who could have it: usable at once. */
+static void
+trust_address(const char *name)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path),
+		"/proc/sys/net/ipv6/conf/%s/accept_dad", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!write(fd, "0", 1);
+		(void)close(fd);
+	}
+}
+
+static int
+configure6(const struct config *c, const char *name)
+{
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+	struct address6 a = { .prefix = 128,
+		.index = (int)if_nametoindex(name) };
+	struct in6_rtmsg r = { .rtmsg_flags = RTF_UP | RTF_GATEWAY,
+		.rtmsg_ifindex = a.index, .rtmsg_metric = 1 };
+
+	if (fd < 0)
+		return errno == EAFNOSUPPORT ? 0 : -1; /* without IPv6 */
+	trust_address(name);
+	errno = EINVAL;
+	rc = inet_pton(AF_INET6, c->address6, &a.address) != 1 ||
+		ioctl(fd, SIOCSIFADDR, &a) ||
+		(c->gateway6[0] &&
+			(inet_pton(AF_INET6, c->gateway6, &r.rtmsg_gateway) !=
+					1 ||
+				ioctl(fd, SIOCADDRT, &r)));
+	(void)close(fd);
+	return rc ? -1 : 0;
+}
+
 static int
 configure(int fd, const struct config *c, const char **ret_what)
 {
@@ -85,7 +146,11 @@ configure(int fd, const struct config *c, const char **ret_what)
 		set_flags(fd, name))
 		return -1;
 	*ret_what = "the gateway is refused";
-	return c->gateway[0] ? set_gateway(fd, inet_addr(c->gateway)) : 0;
+	if (c->gateway[0] && set_gateway(fd, name, c->prefix,
+				     inet_addr(c->gateway)))
+		return -1;
+	*ret_what = "the IPv6 address is refused";
+	return c->address6[0] ? configure6(c, name) : 0;
 }
 
 int

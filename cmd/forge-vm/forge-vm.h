@@ -25,6 +25,7 @@ extern const struct poptOption image_import_options[];
 extern const struct poptOption browser_options[];
 extern const struct poptOption image_gc_options[];
 extern const struct poptOption fsck_options[];
+extern const struct poptOption setup_options[];
 
 int cmd_run(int argc, const char **argv, struct err *err);
 int cmd_start(int argc, const char **argv, struct err *err);
@@ -54,6 +55,7 @@ int cmd_image_list(int argc, const char **argv, struct err *err);
 int cmd_image_show(int argc, const char **argv, struct err *err);
 int cmd_image_rm(int argc, const char **argv, struct err *err);
 int cmd_fsck(int argc, const char **argv, struct err *err);
+int cmd_setup(int argc, const char **argv, struct err *err);
 
 /* plan.c, for run.c, which has the options of a boot. */
 int plan_print(struct state *st, const struct vm_spec *spec, struct err *err)

@@ -5,6 +5,7 @@
 #include "lib/base/mem.h"
 #include "lib/state/state.h"
 #include "lib/vm/image.h"
+#include "lib/vm/net.h"
 #include "lib/vm/vm.h"
 #include "lib/base/banned.h"
 
@@ -31,7 +32,8 @@ cmd_fsck(int argc, const char **argv, struct err *err)
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || vm_fsck(st, arg_dry, tell, NULL, err) ||
-		image_fsck(st, arg_dry, tell, NULL, err))
+		image_fsck(st, arg_dry, tell, NULL, err) ||
+		net_fsck(st, arg_dry, tell, NULL, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -53,6 +53,8 @@ static const struct verb verbs[] = {
 		"forge-vm lease list -q .holder 2>/dev/null" },
 	{ "doctor", "", "is this host fit for VMs, and what to do if not",
 		doctor_options, 0, 0, 0, cmd_doctor, NULL },
+	{ "setup", "", "make this host ready for --net tap", setup_options, 0,
+		0, 0, cmd_setup, NULL },
 	{ "metrics", "", "VMs, images and addresses as OpenMetrics", NULL, 0,
 		0, 0, cmd_metrics, NULL },
 	{ "browser", "NAME", "print how to speak CDP to the browser in it",

@@ -15,12 +15,14 @@
 #include "lib/state/state.h"
 #include "lib/vm/driver.h"
 #include "lib/vm/image.h"
+#include "lib/vm/net.h"
 #include "lib/vm/image_config.h"
 #include "lib/vm/supervise.h"
 #include "lib/vm/usernet.h"
 #include "lib/base/banned.h"
 
 static char *arg_name, *arg_image, *arg_memory, *arg_net, *arg_driver;
+static char *arg_egress;
 static char *arg_timeout, *arg_boot_timeout;
 static int arg_cpus = 1, arg_notify_fd = -1;
 
@@ -34,7 +36,10 @@ static int arg_cpus = 1, arg_notify_fd = -1;
 		{ "memory", 'm', POPT_ARG_STRING, &arg_memory, 0,            \
 			"memory (512M)", "SIZE" },                           \
 		{ "net", 0, POPT_ARG_STRING, &arg_net, 0,                    \
-			"none, user or user+loopback (vm.net)", "MODE" },        \
+			"none, user, user+loopback or tap (vm.net)", "MODE" },   \
+		{ "egress", 0, POPT_ARG_STRING, &arg_egress, 0,              \
+			"of a tap: none, all or allow=CIDR,HOST,... "        \
+			"(vm.egress, else all)", "POLICY" },                 \
 		{ "driver", 0, POPT_ARG_STRING, &arg_driver, 0,              \
 			"hypervisor driver (vm.driver, else qemu)",          \
 			"NAME" },                                            \
@@ -91,10 +96,15 @@ fill_numbers(struct config *c, struct vm_boot *boot, struct err *err)
 static int
 check_names(const struct vm_spec *s, struct err *err)
 {
-	if (strcmp(s->net, "none") != 0 && !usernet_mode(s->net))
+	if (strcmp(s->net, "none") != 0 && !usernet_mode(s->net) &&
+		!net_is_tap(s))
 		return err_set(err, ERR_USAGE,
-			"--net: '%.40s' is not none, user or user+loopback",
+			"--net: '%.40s' is not none, user, user+loopback or "
+			"tap",
 			s->net);
+	if (arg_egress && !net_is_tap(s))
+		return err_set(err, ERR_USAGE,
+			"--egress needs --net tap, not %.40s", s->net);
 	return parse_name(s->name, "--name", err) ||
 			parse_name(s->image, "--image", err) ||
 			parse_name(s->driver, "--driver", err) ?
@@ -127,6 +137,11 @@ make_boot(struct state *st, struct vm_boot *boot, struct err *err)
 		driver_net(boot->spec.driver,
 			config_str(c, "vm", NULL, "net", NULL),
 			&boot->spec.net, err))
+		return -1;
+	if (net_is_tap(&boot->spec))
+		boot->spec.egress = arg_egress ? arg_egress :
+			config_str(c, "vm", NULL, "egress", "all");
+	if (boot->spec.egress && net_check_egress(boot->spec.egress, err))
 		return -1;
 	if (arg_notify_fd >= 0 && fd_cloexec(arg_notify_fd, true))
 		return err_sys(err, "--notify-fd %d", arg_notify_fd);
@@ -208,6 +223,8 @@ supervise_args(struct state *st, const struct vm_boot *boot, struct argv *a)
 	argv_pushf(a, "--image=%s", boot->spec.image);
 	argv_pushf(a, "--driver=%s", boot->spec.driver);
 	argv_pushf(a, "--net=%s", boot->spec.net);
+	if (boot->spec.egress)
+		argv_pushf(a, "--egress=%s", boot->spec.egress);
 	argv_pushf(a, "--cpus=%d", boot->spec.cpus);
 	argv_pushf(a, "--memory=%lld", (long long)boot->spec.memory);
 	argv_pushf(a, "--boot-timeout=%lldms", (long long)boot->boot_timeout);

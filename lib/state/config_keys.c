@@ -51,7 +51,11 @@ const struct config_key config_keys[] = {
 
 	{ "vm", false, "driver", CONFIG_STRING },
 	{ "vm", false, "net", CONFIG_STRING },
+	{ "vm", false, "egress", CONFIG_STRING },
 	{ "vm", false, "subnet", CONFIG_STRING },
+	{ "vm", false, "subnet6", CONFIG_STRING },
+	{ "vm", false, "bridge", CONFIG_STRING },
+	{ "vm", false, "nameserver", CONFIG_STRING },
 	{ "vm", false, "boot-timeout", CONFIG_DURATION },
 	{ "vm", false, "accel", CONFIG_STRING },
 

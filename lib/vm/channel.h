@@ -77,7 +77,8 @@ enum channel_type {
 	/*
 	 * Strings "key=value": hostname; address (a.b.c.d/prefix), gateway,
 	 * dns (each optional: without address no interface is brought up but
-	 * lo); root (device), rootfs (erofs|squashfs|ext4; without root the
+	 * lo; address6 (without a length) and gateway6 (of the link) beside
+	 * it); root (device), rootfs (erofs|squashfs|ext4; without root the
 	 * initramfs stays the root); overlay (tmpfs, or a device holding
 	 * ext4); clock (nanoseconds since 1970); entropy (hex); halt
 	 * (poweroff|reboot: what PID 1 calls at the end).  Unknown keys are

@@ -25,7 +25,7 @@
 
 /* Their caps say the same (a test compares); asking would cost a process. */
 static const struct driver known[] = {
-	{ "qemu", .machine = true, .nets = "user user+loopback none" },
+	{ "qemu", .machine = true, .nets = "user user+loopback tap none" },
 	{ "process", .tree = true, .nets = "none user user+loopback" },
 	{ "cloud-hypervisor", .machine = true, .vsock = true,
 		.nets = "none" },

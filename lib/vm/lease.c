@@ -18,6 +18,28 @@
 
 /* ---- the subnet ---- */
 
+static int
+subnet6_load(struct config *c, struct subnet *ret, struct err *err)
+{
+	CLEANUP_ARGV struct argv parts = ARGV_INIT;
+	const char *s = config_str(c, "vm", NULL, "subnet6", NULL);
+	int i;
+
+	ret->prefix6 = 0;
+	if (!s)
+		return 0;
+	argv_splitc(&parts, s, '/');
+	if (parts.n != 2 || inet_pton(AF_INET6, parts.v[0], ret->network6) != 1 ||
+		parse_int(parts.v[1], 16, 96, "vm.subnet6", &ret->prefix6, err))
+		return err_set(err, ERR_INVALID,
+			"vm.subnet6: '%s' is not like fd12:3456:789a::/64, "
+			"/16 to /96",
+			s);
+	for (i = ret->prefix6; i < 128; i++)
+		ret->network6[i / 8] &= (unsigned char)~(0x80 >> i % 8);
+	return 0;
+}
+
 int
 subnet_load(struct state *st, struct subnet *ret, struct err *err)
 {
@@ -38,7 +60,9 @@ subnet_load(struct state *st, struct subnet *ret, struct err *err)
 			s);
 	ret->prefix = prefix;
 	ret->network = ntohl(in.s_addr) & ~0u << (32 - prefix);
-	return 0;
+	ret->bridge = config_str(c, "vm", NULL, "bridge", NULL);
+	ret->nameserver = config_str(c, "vm", NULL, "nameserver", "");
+	return subnet6_load(c, ret, err);
 }
 
 uint32_t
@@ -65,6 +89,19 @@ address_format(uint32_t address, char *buf, size_t size)
 {
 	(void)snprintf(buf, size, "%u.%u.%u.%u", address >> 24,
 		address >> 16 & 255, address >> 8 & 255, address & 255);
+	return buf;
+}
+
+char *
+address6_format(const struct subnet *s, uint32_t address,
+	char buf[ADDRESS6_SIZE])
+{
+	unsigned char bytes[16];
+	uint32_t low = htonl(address);
+
+	memcpy(bytes, s->network6, sizeof(bytes));
+	memcpy(bytes + 12, &low, sizeof(low));
+	(void)inet_ntop(AF_INET6, bytes, buf, ADDRESS6_SIZE);
 	return buf;
 }
 

@@ -19,9 +19,16 @@ struct db;
 struct subnet {
 	uint32_t network;
 	int prefix;
+	unsigned char network6[16];
+	int prefix6; /* 0: no IPv6 */
+	const char *bridge; /* vm.bridge, or NULL; the configuration's */
+	const char *nameserver; /* vm.nameserver, "": the host's */
 };
 
-/* vm.subnet of the configuration; /8 to /28. */
+/*
+ * vm.subnet of the configuration, /8 to /28, and what belongs to it:
+ * vm.subnet6 (up to /96), vm.bridge, vm.nameserver.
+ */
 int subnet_load(struct state *st, struct subnet *ret, struct err *err)
 	__attribute__((warn_unused_result));
 uint32_t subnet_gateway(const struct subnet *s);
@@ -29,6 +36,13 @@ uint32_t subnet_dns(const struct subnet *s);
 
 /* "10.127.0.16" into at least 16 bytes; returns buf. */
 char *address_format(uint32_t address, char *buf, size_t size);
+#define ADDRESS6_SIZE 46
+/*
+ * The IPv6 address beside a leased one: the same 32 bits at the end of
+ * vm.subnet6, so that one lease is both.  Returns buf.
+ */
+char *address6_format(const struct subnet *s, uint32_t address,
+	char buf[ADDRESS6_SIZE]);
 
 /*
  * Inside a transaction of the caller: with the event lease.taken.  vm is the

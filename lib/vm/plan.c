@@ -10,9 +10,26 @@
 #include "lib/vm/image.h"
 #include "lib/vm/lease.h"
 #include "lib/vm/mac.h"
+#include "lib/vm/net.h"
 #include "lib/vm/usernet.h"
 #include "lib/vm/vm.h"
 #include "lib/base/banned.h"
+
+static void
+add_tap(struct json *list, const struct vm_spec *spec,
+	const struct vm_address *a)
+{
+	CLEANUP_FREE char *rules = xasprintf(
+		"nftables: chains of it in table inet forge, egress %s",
+		spec->egress);
+	CLEANUP_FREE char *link = NULL;
+	char tap[TAP_SIZE];
+
+	net_tap_name(a->address, tap);
+	link = xasprintf("network: persistent tap %s", tap);
+	json_push_str(list, link);
+	json_push_str(list, rules);
+}
 
 static struct json *
 changes(const struct vm_spec *spec, const struct vm_address *a,
@@ -36,6 +53,8 @@ changes(const struct vm_spec *spec, const struct vm_address *a,
 
 		json_push_str(list, lease);
 	}
+	if (net_is_tap(spec))
+		add_tap(list, spec, a);
 	if (usernet_mode(spec->net))
 		json_push_str(list, "process: passt, the guest's network");
 	json_push_str(list, dir);
@@ -74,7 +93,7 @@ vm_plan(struct state *st, const struct vm_spec *spec, struct json **ret,
 	struct vm_address address = { 0 };
 	struct json *driver = NULL, *argv = NULL, *o;
 	struct subnet subnet;
-	struct vm_fds fds = { 3, 4, usernet_mode(spec->net) ? 5 : -1 };
+	struct vm_fds fds = { 3, 4, strcmp(spec->net, "none") ? 5 : -1 };
 
 	if (subnet_load(st, &subnet, err) ||
 		image_open(st, spec->image, &im, err))

@@ -18,6 +18,7 @@
 #include "lib/state/state.h"
 #include "lib/vm/cgroup_vm.h"
 #include "lib/vm/lease.h"
+#include "lib/vm/net.h"
 #include "lib/base/banned.h"
 
 #define KILL_WAIT 5000 /* ms for a killed supervisor to let go of its lock */
@@ -73,7 +74,7 @@ bury(struct repair *r, const char *name, const char *hypervisor,
 	if (r->dry)
 		return 0;
 	kill_process(hypervisor);
-	if (vm_cgroup_remove(r->st, name, err) ||
+	if (vm_cgroup_remove(r->st, name, err) || net_bury(r->db, name, err) ||
 		vm_remove_files(r->st, name, err))
 		return -1;
 	return vm_ended(r->db, name, true, EXIT_PLACE, "its supervisor died",
@@ -275,7 +276,8 @@ vm_destroy(struct state *st, const char *name, struct err *err)
 	if (state_lock(st, "vm", name, 0, KILL_WAIT, &lock, err))
 		return err_wrap(err, "VM '%s' does not end", name);
 	kill_process(hypervisor);
-	if (vm_cgroup_remove(st, name, err) || vm_remove_files(st, name, err))
+	if (vm_cgroup_remove(st, name, err) || net_bury(db, name, err) ||
+		vm_remove_files(st, name, err))
 		return -1;
 	return forget(db, name, err);
 }

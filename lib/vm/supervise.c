@@ -88,24 +88,6 @@ add_config(struct buf *b, const char *key, const char *value)
 }
 
 static void
-add_net(struct supervisor *s, struct buf *b)
-{
-	char text[16];
-	CLEANUP_FREE char *address = NULL;
-
-	if (!s->address.address)
-		return;
-	address = xasprintf("%s/%d",
-		address_format(s->address.address, text, sizeof(text)),
-		s->subnet.prefix);
-	add_config(b, "address", address);
-	add_config(b, "gateway", address_format(subnet_gateway(&s->subnet),
-					 text, sizeof(text)));
-	add_config(b, "dns",
-		address_format(subnet_dns(&s->subnet), text, sizeof(text)));
-}
-
-static void
 send_config(struct supervisor *s)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT, entropy = BUF_INIT;
@@ -115,7 +97,7 @@ send_config(struct supervisor *s)
 	struct frame f = { .type = CHANNEL_CONFIG };
 
 	add_config(&b, "hostname", s->boot->spec.name);
-	add_net(s, &b);
+	net_config(&s->net, &s->address, &s->subnet, &b);
 	if (s->image.root) {
 		add_config(&b, "root", "/dev/vda");
 		add_config(&b, "rootfs", s->image.rootfs);
@@ -547,7 +529,11 @@ hypervisor_start(struct supervisor *s, struct err *err)
 		usernet_start(s->boot->spec.net, &s->address, &s->subnet, &net,
 			&s->usernet, err))
 		return -1;
-	list = (struct vm_fds){ channel, console, net };
+	if (net_up(s->st, &s->boot->spec, &s->address, &s->subnet, &s->net,
+		    err))
+		return -1;
+	list = (struct vm_fds){ channel, console,
+		net < 0 ? s->net.fd : net };
 	if (driver_prepare(s->st, s->boot->spec.driver, &s->image, err) ||
 		driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
 		    &s->subnet, &list, &spec, err) ||
@@ -625,6 +611,9 @@ finish(struct supervisor *s)
 		return;
 	if (vm_cgroup_remove(s->st, name, &err))
 		log_error("vm.cgroup", "name", name, "error", err.msg, NULL);
+	if (net_down(&s->net, &err))
+		log_error("vm.net", "name", name, "error", err.msg, "hint",
+			"forge-vm fsck puts it in order", NULL);
 	if (remove_files(s, &err))
 		log_error("vm.files", "name", name, "error", err.msg, NULL);
 	if (vm_ended(s->db, name, crashed,
@@ -644,6 +633,7 @@ release(struct supervisor *s)
 	child_close(&s->hypervisor);
 	child_close(&s->usernet);
 	cgroup_release(&s->cgroup);
+	net_release(&s->net);
 	console_close(&s->console);
 	cleanup_close(&s->console_fd);
 	cleanup_close(&s->signals);
@@ -690,6 +680,7 @@ supervise(struct state *st, const struct vm_boot *boot, int *ret_status,
 	s->hypervisor = s->usernet = CHILD_INIT;
 	s->cgroup = CGROUP_INIT;
 	s->life = LIFE_INIT;
+	s->net = NET_INIT;
 	s->err = ERR_INIT;
 	if (!begin(s, &s->err))
 		while (!s->ended && !step(s, &s->err))

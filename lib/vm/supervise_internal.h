@@ -11,6 +11,7 @@
 #include "lib/vm/driver.h"
 #include "lib/vm/image.h"
 #include "lib/vm/lease.h"
+#include "lib/vm/net.h"
 #include "lib/vm/supervise.h"
 #include "lib/vm/supervise_life.h"
 
@@ -45,6 +46,7 @@ struct supervisor {
 	struct image image;
 	struct subnet subnet;
 	struct vm_address address;
+	struct net net;
 	int dir; /* vm/NAME */
 	struct console console;
 	int console_fd;

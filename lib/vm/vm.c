@@ -84,14 +84,15 @@ insert(struct db *db, const struct vm_spec *spec, const char *self,
 	static const char sql[] =
 		"INSERT INTO vm (name, state, image, driver, net, cpus, "
 		"memory_mb, supervisor, keep, created_at, ttl_ms, idle_ms, "
-		"restart, argv) VALUES (?1, 'starting', ?2, ?3, ?4, ?5, ?6, "
-		"?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+		"restart, argv, egress) VALUES (?1, 'starting', ?2, ?3, ?4, ?5, ?6, "
+		"?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 	if (!db_run(db, sql, NULL, err, DB_S(spec->name), DB_S(spec->image),
 		    DB_S(spec->driver), DB_S(spec->net), DB_I(spec->cpus),
 		    DB_I(spec->memory >> 20), DB_S(self), DB_I(spec->keep),
 		    DB_I(clock_wall()), DB_I(spec->ttl), DB_I(spec->idle),
-		    DB_I(spec->restart), DB_S(spec->argv)))
+		    DB_I(spec->restart), DB_S(spec->argv),
+		    DB_S(spec->egress)))
 		return 0;
 	if (err->code != ERR_EXISTS)
 		return -1;
@@ -264,7 +265,7 @@ vm_ended(struct db *db, const char *name, bool crashed, int status,
 
 #define COLUMNS                                                           \
 	"json_object('name', v.name, 'state', v.state, 'image', v.image, " \
-	"'driver', v.driver, 'net', v.net, 'address', iif(l.address IS "  \
+	"'driver', v.driver, 'net', v.net, 'egress', v.egress, 'address', iif(l.address IS "  \
 	"NULL, NULL, format('%d.%d.%d.%d', l.address >> 24, "             \
 	"l.address >> 16 & 255, l.address >> 8 & 255, l.address & 255)), " \
 	"'mac', v.mac, 'cpus', v.cpus, 'memory_mb', v.memory_mb, "        \

@@ -32,7 +32,8 @@ struct vm_spec {
 	const char *name;
 	const char *image;
 	const char *driver; /* "qemu" */
-	const char *net; /* "none", or see usernet.h */
+	const char *net; /* "none", "tap" (net.h), or see usernet.h */
+	const char *egress; /* of a tap: as egress.h has it; else NULL */
 	int cpus;
 	int64_t memory; /* bytes, whole MiB */
 	bool keep; /* the row stays when it ends */

@@ -38,6 +38,7 @@ CREATE TABLE vm (
 	image TEXT NOT NULL,
 	driver TEXT NOT NULL,
 	net TEXT NOT NULL,
+	egress TEXT,              -- of a tap: see lib/vm/egress.h
 	cpus INTEGER NOT NULL,
 	memory_mb INTEGER NOT NULL,
 	mac TEXT,
@@ -67,6 +68,16 @@ CREATE TABLE lease (
 	vm TEXT UNIQUE REFERENCES vm (name) ON DELETE CASCADE,
 	taken_at INTEGER NOT NULL
 ) STRICT;
+-- [vm] What `forge-vm setup` changed on this host, for --undo: each row is
+-- written before its change.
+CREATE TABLE host_change (
+	id INTEGER PRIMARY KEY,
+	what TEXT NOT NULL UNIQUE, -- "sysctl net.ipv4.ip_forward", "route ..."
+	before TEXT,              -- of a sysctl: its value then
+	after TEXT NOT NULL,      -- what it was changed to
+	boot TEXT NOT NULL        -- id of the boot: another one has forgotten it
+) STRICT;
+
 -- [vm] The address last given: freed ones rest before they are given again.
 CREATE TABLE lease_cursor (
 	id INTEGER PRIMARY KEY CHECK (id = 1),
