@@ -28,7 +28,7 @@ static int arg_cpus, arg_notify_fd = -1, arg_on_demand;
 		{ "labels", 0, POPT_ARG_STRING, &arg_labels, 0,               \
 			"labels to register, with commas between", "LIST" },  \
 		{ "place", 0, POPT_ARG_STRING, &arg_place, 0,                 \
-			"vm:IMAGE, here, or a [place] of the configuration",  \
+			"vm:IMAGE, bwrap, here, or a [place]",                \
 			"PLACE" },                                            \
 		{ "github", 0, POPT_ARG_STRING, &arg_github, 0,               \
 			"the [github] section to use", "NAME" },              \

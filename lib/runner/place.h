@@ -2,6 +2,9 @@
  * place: where a command runs, as an argv prefix: PREFIX... CMD ARG...
  *
  *	vm:IMAGE	forge-vm run, in a microVM of its own
+ *	bwrap		this machine's programs, read-only, as nobody, with
+ *			processes and a /tmp of its own (bubblewrap); the
+ *			network is this machine's
  *	here		no prefix: this machine, this user
  *	NAME		the words of `run` in [place "NAME"], for example
  *			"srun --quiet --ntasks=1 --"

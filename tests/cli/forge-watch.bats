@@ -251,7 +251,7 @@ while True:
 	watch_start
 	job true >/dev/null
 	done_here() { [ "$(forge-runner list --all -q .result)" = succeeded ]; }
-	wait_until 15 done_here
+	wait_until 40 done_here
 }
 
 @test "TERM: takes no more work, leaves runners; the next one adopts them" {
