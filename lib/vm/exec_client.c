@@ -214,6 +214,9 @@ sink_broken(struct exec_client *c, struct sink *s)
 			s == &c->sinks[0] ? "stdout" : "stderr",
 			strerrordesc_np(errno));
 	s->fd = -1;
+	/* Without it the command may never come to its end. */
+	s->written += (uint32_t)sink_left(s);
+	give_credit(c, s == &c->sinks[0] ? 0 : 1);
 	buf_reset(&s->b);
 	s->at = 0;
 	if (s == &c->sinks[0])

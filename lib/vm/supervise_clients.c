@@ -377,6 +377,8 @@ clients_deliver(struct supervisor *s, const struct frame *f)
 
 	if (!l || (output && !within_window(s, l, f)))
 		return;
+	if (f->type == CHANNEL_EXIT && f->length != 5)
+		return; /* it is none */
 	if (l->client >= 0)
 		to_client(s, l, f);
 	else if (output)
