@@ -247,7 +247,7 @@ nothing_left() {
 		3>&- &
 	pid=$!
 	wait_until 20 grep -q two out
-	run -0 place -n three -- sh -c 'hostname; ls /tmp/mine; ps'
+	run -0 place -n three -- sh -c 'hostname; ls /tmp/mine 2>&1; ps'
 	[ "${lines[0]}" = three ]
 	[[ "${lines[1]}" =~ 'No such file' ]]
 	[ -z "$(grep 'sleep 60' <<<"$output")" ]
