@@ -534,8 +534,7 @@ hypervisor_start(struct supervisor *s, struct err *err)
 		return -1;
 	list = (struct vm_fds){ channel, console,
 		net < 0 ? s->net.fd : net };
-	if (driver_prepare(s->st, s->boot->spec.driver, &s->image, err) ||
-		driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
+	if (driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
 		    &s->subnet, &list, &spec, err) ||
 		vm_cgroup_make(s->st, &s->boot->spec, &s->cgroup, err) ||
 		driver_boot(s->boot->spec.driver, spec, &s->cgroup.join,
@@ -556,7 +555,9 @@ begin(struct supervisor *s, struct err *err)
 
 	if (state_db(s->st, &s->db, err) ||
 		subnet_load(s->st, &s->subnet, err) ||
-		image_open(s->st, spec->image, &s->image, err))
+		image_open(s->st, spec->image, &s->image, err) ||
+		/* once per image, and no part of any boot's time */
+		driver_prepare(s->st, spec->driver, &s->image, err))
 		return -1;
 	if (state_lock(s->st, "vm", spec->name, 0, LOCK_WAIT, &s->lock,
 		    err)) {

@@ -29,13 +29,6 @@ ordinary() {
 		status=$?
 }
 
-@test "process: caps say what the table in lib/vm/driver.c says" {
-	[ "$(driver-process caps | jq -c '[.driver, .machine, .root, .net]')" = \
-		'["process",false,"tree",["none","user","user+loopback"]]' ]
-	[ "$(driver-qemu caps | jq -c '[.driver, .machine, .root, .net]')" = \
-		'["qemu",true,"disk",["user","user+loopback","none"]]' ]
-}
-
 @test "process: no privileges to gain, few capabilities, a filter" {
 	run -0 place -- grep -E '^(Cap(Prm|Eff|Bnd)|NoNewPrivs|Seccomp):' \
 		/proc/self/status

@@ -30,12 +30,7 @@ both() {
 # option NAME: the word that follows it in an argv on stdin
 option() { jq -r --arg o "$1" '.[index($o) + 1]'; }
 
-@test "vmm: caps say what the table in lib/vm/driver.c says" {
-	query='[.driver, .machine, .root, .channel, .halt, .net, .verbs]'
-	[ "$(driver-cloud-hypervisor caps | jq -c "$query")" = \
-		'["cloud-hypervisor",true,"disk","vsock","poweroff",["none"],["caps","argv","boot","stop","pause","resume"]]' ]
-	[ "$(driver-firecracker caps | jq -c "$query")" = \
-		'["firecracker",true,"disk","vsock","reboot",["none"],["caps","argv","boot","config","stop","pause","resume"]]' ]
+@test "vmm: caps find the program in PATH" {
 	for driver in cloud-hypervisor firecracker; do
 		[ "$(driver-$driver caps | jq -r .program)" = \
 			"$BATS_TEST_DIRNAME/../fake/vmm/$driver" ]
