@@ -35,8 +35,11 @@ exec_request_make(const char *const *command,
 	}
 	if (exec_arg_env_fd >= 0 &&
 		(fd_cloexec(exec_arg_env_fd, true) ||
-			fd_nonblock(exec_arg_env_fd, true)))
-		return err_sys(err, "--env-fd %d", exec_arg_env_fd);
+			fd_nonblock(exec_arg_env_fd, true))) {
+		(void)err_sys(err, "--env-fd %d", exec_arg_env_fd);
+		err->code = ERR_USAGE;
+		return -1;
+	}
 	*ret = (struct exec_request){ .argv = command, .env = env,
 		.workdir = exec_arg_workdir ? exec_arg_workdir :
 					      image->workdir,

@@ -133,6 +133,8 @@ make_boot(struct state *st, struct vm_boot *boot, struct err *err)
 	boot->spec.driver = arg_driver ? arg_driver :
 		config_str(c, "vm", NULL, "driver", "qemu");
 	boot->spec.net = arg_net;
+	if (parse_name(boot->spec.driver, "--driver", err))
+		return -1; /* before anything of that name is run */
 	if (!arg_net &&
 		driver_net(boot->spec.driver,
 			config_str(c, "vm", NULL, "net", NULL),
