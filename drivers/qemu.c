@@ -128,6 +128,20 @@ push_tap(struct argv *a, const struct json *spec)
 	push_card(a, spec);
 }
 
+/* What the supervisor pauses and saves the machine by. */
+static void
+push_monitor(struct argv *a, const struct json *spec)
+{
+	int64_t fd = json_int(spec, "fds.monitor", -1);
+
+	if (fd < 0)
+		return;
+	argv_push(a, "-chardev");
+	argv_pushf(a, "socket,id=monitor,fd=%" PRId64, fd);
+	argv_pushv(a, (const char *[]){ "-mon", "chardev=monitor,mode=control",
+			      NULL });
+}
+
 static int
 push_net(struct argv *a, const struct json *spec, struct err *err)
 {
@@ -162,6 +176,7 @@ make_argv(const struct json *spec, struct argv *a, struct err *err)
 	push_machine(a, spec, tcg);
 	push_kernel(a, spec, tcg);
 	push_devices(a, spec);
+	push_monitor(a, spec);
 	return push_net(a, spec, err);
 }
 
@@ -174,6 +189,7 @@ caps(struct json *o)
 					   "tap", "none", NULL });
 	json_put_str(o, "address", "ours");
 	json_put_str(o, "exec", "agent");
+	json_put_str(o, "monitor", "qmp");
 }
 
 int

@@ -54,6 +54,8 @@ int cmd_browser(int argc, const char **argv, struct err *err);
 int cmd_image_list(int argc, const char **argv, struct err *err);
 int cmd_image_show(int argc, const char **argv, struct err *err);
 int cmd_image_rm(int argc, const char **argv, struct err *err);
+int cmd_pause(int argc, const char **argv, struct err *err);
+int cmd_resume(int argc, const char **argv, struct err *err);
 int cmd_fsck(int argc, const char **argv, struct err *err);
 int cmd_setup(int argc, const char **argv, struct err *err);
 

@@ -32,6 +32,9 @@
  * yet given back by CREDIT.  A side that is sent more may drop the stream.
  * The guest's writes wait for the host, so the host must go on reading while
  * it waits to write.
+ * To the supervisor only (stream 0; never the guest's):
+ *	client -> supervisor	PAUSE, RESUME
+ *	supervisor -> client	DONE or REFUSED, for each
  * Console (a stream between a client and the supervisor; never the guest's):
  *	client -> supervisor	CONSOLE; STDIN when it may type; CREDIT
  *	supervisor -> client	STARTED, or EXIT with EBUSY when another types;
@@ -114,6 +117,10 @@ enum channel_type {
 	CHANNEL_CONNECT = 21, /* u16 port: TCP to 127.0.0.1, else to ::1 */
 	CHANNEL_STDOUT_EOF = 22, /* empty: no more STDOUT of a connection */
 	CHANNEL_CONSOLE = 23, /* u8 1: we want to type, 0: only to read */
+	CHANNEL_PAUSE = 24, /* empty */
+	CHANNEL_RESUME = 25, /* empty */
+	CHANNEL_DONE = 26, /* empty */
+	CHANNEL_REFUSED = 27, /* u8 enum err_code, text */
 };
 
 enum channel_exit {

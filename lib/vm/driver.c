@@ -25,7 +25,8 @@
 
 /* Their caps say the same (a test compares); asking would cost a process. */
 static const struct driver known[] = {
-	{ "qemu", .machine = true, .nets = "user user+loopback tap none" },
+	{ "qemu", .machine = true, .qmp = true,
+		.nets = "user user+loopback tap none" },
 	{ "process", .tree = true, .nets = "none user user+loopback" },
 	{ "cloud-hypervisor", .machine = true, .vsock = true,
 		.nets = "none" },
@@ -50,6 +51,7 @@ ask_caps(const char *name, struct driver *ret, struct err *err)
 	*ret = (struct driver){ .machine = json_bool(caps, "machine", true),
 		.tree = !strcmp(json_str(caps, "root", ""), "tree"),
 		.vsock = !strcmp(json_str(caps, "channel", ""), "vsock"),
+		.qmp = !strcmp(json_str(caps, "monitor", ""), "qmp"),
 		.restart = !strcmp(json_str(caps, "halt", ""), "reboot") };
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
 	nets = json_get(caps, "net");
@@ -218,6 +220,7 @@ driver_spec(struct state *st, const struct vm_spec *vm,
 	json_put_int(list, "channel", fds->channel);
 	json_put_int(list, "console", fds->console);
 	json_put_int(list, "net", fds->net);
+	json_put_int(list, "monitor", fds->monitor);
 	json_put(o, "fds", list);
 	*ret = o;
 	return 0;
@@ -272,7 +275,7 @@ driver_boot(const char *driver, const struct json *spec,
 	const struct proc_cgroup *cgroup, struct child *ret, struct err *err)
 {
 	static const char *const fds[] = { "fds.channel", "fds.console",
-		"fds.net" };
+		"fds.net", "fds.monitor" };
 	CLEANUP_PROC struct proc p = PROC_INIT;
 	size_t i;
 

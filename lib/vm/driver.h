@@ -22,7 +22,8 @@
  *	 "net":{"mode":"none"} or {"mode":"user"|"user+loopback",
  *		"address","prefix",
  *		"network","gateway","dns","mac"},
- *	 "fds":{"channel","console","net" (-1 with net none)}}
+ *	 "fds":{"channel","console","net" (-1 with net none),
+ *		"monitor" (-1 when not told to have one)}}
  * The fds are inherited stream sockets: what the guest's port CHANNEL_PORT
  * and its serial console carry, and Ethernet frames, each behind its length
  * as 4 bytes, big-endian.  With "channel":"vsock" in the caps there is no
@@ -50,6 +51,7 @@ struct driver {
 	char name[32];
 	bool machine; /* "machine": a kernel is booted */
 	bool vsock; /* "channel":"vsock": the guest connects, see vsock.h */
+	bool qmp; /* "monitor":"qmp": is given a socket for that */
 	bool restart; /* "halt":"reboot": guests end by that */
 	bool tree; /* "root":"tree": wants a directory, not a disk */
 	char nets[64]; /* "net": modes by spaces, the default first */
@@ -75,7 +77,7 @@ int driver_prepare(struct state *st, const char *name,
 
 /* Passed on to the hypervisor; -1: none. */
 struct vm_fds {
-	int channel, console, net;
+	int channel, console, net, monitor;
 };
 
 /* The spec as above; accel and tsc_khz are found out (cached per boot). */

@@ -10,7 +10,7 @@
 #include "lib/vm/supervise.h"
 #include "lib/base/banned.h"
 
-#define LIVE "state IN ('starting', 'running', 'stopping')"
+#define LIVE "state IN ('starting', 'running', 'paused', 'stopping')"
 
 /* Its supervisor looks at the row when it is told to. */
 static int

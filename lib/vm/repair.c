@@ -86,7 +86,7 @@ bury_dead(struct repair *r, struct err *err)
 {
 	static const char sql[] =
 		"SELECT name, coalesce(hypervisor, '') FROM vm WHERE "
-		"state IN ('starting', 'running', 'stopping')";
+		"state IN ('starting', 'running', 'paused', 'stopping')";
 	CLEANUP_ARGV struct argv list = ARGV_INIT;
 	CLEANUP_ROWS struct db_rows *rows = NULL;
 	size_t i;

@@ -67,6 +67,11 @@ supervisor_stop(struct supervisor *s, uint32_t grace_ms)
 		kill_hypervisor(s);
 		return;
 	}
+	if (s->paused && supervisor_resume(s, &err)) {
+		s->stopping = true;
+		kill_hypervisor(s); /* it cannot even stop */
+		return;
+	}
 	s->stopping = true;
 	if (vm_stopping(s->db, s->boot->spec.name, &err))
 		log_warning("vm.stopping", "name", s->boot->spec.name, "error",
@@ -510,12 +515,27 @@ channel_open(struct supervisor *s, int *ret_theirs, struct err *err)
 	return 0;
 }
 
+/* No name on disk: who has no fd of it cannot talk to it. */
+static int
+monitor_open(struct supervisor *s, int *ret_theirs, struct err *err)
+{
+	int fds[2];
+
+	if (!s->driver.qmp)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return err_sys(err, "cannot make a socket");
+	qmp_init(&s->qmp, fds[0]);
+	*ret_theirs = fds[1];
+	return 0;
+}
+
 static int
 hypervisor_start(struct supervisor *s, struct err *err)
 {
 	CLEANUP_JSON struct json *spec = NULL;
 	CLEANUP_FREE char *identity = NULL;
-	CLEANUP_CLOSE int channel = -1, console = -1, net = -1;
+	CLEANUP_CLOSE int channel = -1, console = -1, net = -1, monitor = -1;
 	struct vm_fds list;
 	int fds[2];
 
@@ -530,10 +550,10 @@ hypervisor_start(struct supervisor *s, struct err *err)
 			&s->usernet, err))
 		return -1;
 	if (net_up(s->st, &s->boot->spec, &s->address, &s->subnet, &s->net,
-		    err))
+		    err) || monitor_open(s, &monitor, err))
 		return -1;
-	list = (struct vm_fds){ channel, console,
-		net < 0 ? s->net.fd : net };
+	list = (struct vm_fds){ channel, console, net < 0 ? s->net.fd : net,
+		monitor };
 	if (driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
 		    &s->subnet, &list, &spec, err) ||
 		vm_cgroup_make(s->st, &s->boot->spec, &s->cgroup, err) ||
@@ -633,6 +653,7 @@ release(struct supervisor *s)
 	conn_release(&s->channel);
 	child_close(&s->hypervisor);
 	child_close(&s->usernet);
+	qmp_release(&s->qmp);
 	cgroup_release(&s->cgroup);
 	net_release(&s->net);
 	console_close(&s->console);
@@ -682,6 +703,7 @@ supervise(struct state *st, const struct vm_boot *boot, int *ret_status,
 	s->cgroup = CGROUP_INIT;
 	s->life = LIFE_INIT;
 	s->net = NET_INIT;
+	s->qmp = QMP_INIT;
 	s->err = ERR_INIT;
 	if (!begin(s, &s->err))
 		while (!s->ended && !step(s, &s->err))

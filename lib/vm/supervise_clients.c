@@ -200,7 +200,7 @@ from_client(struct supervisor *s, int i, const struct frame *f)
 {
 	struct link *l;
 
-	if (console_from_client(s, i, f))
+	if (console_from_client(s, i, f) || pause_from_client(s, i, f))
 		return;
 	l = link_of_client(s, i, f->stream);
 	if (f->type == CHANNEL_SHUTDOWN && !f->stream) {

@@ -13,6 +13,7 @@
 #include "lib/vm/lease.h"
 #include "lib/vm/net.h"
 #include "lib/vm/supervise.h"
+#include "lib/vm/qmp.h"
 #include "lib/vm/supervise_life.h"
 
 #define CLIENTS 64
@@ -55,6 +56,8 @@ struct supervisor {
 	int signals;
 	int listener;
 	struct child hypervisor;
+	struct qmp qmp; /* its monitor; fd -1 where it has none */
+	bool paused;
 	struct child usernet;
 	struct cgroup cgroup;
 	struct life life;
@@ -103,6 +106,16 @@ void clients_accept(struct supervisor *s);
 /* Add one that is connected already (fd taken over); -1 when full. */
 int clients_add(struct supervisor *s, int fd);
 void clients_read(struct supervisor *s, int i);
+/* ---- supervise_pause.c ---- */
+
+/* Stand still, go on; the row follows. ERR_EXISTS when it does already. */
+int supervisor_pause(struct supervisor *s, struct err *err)
+	__attribute__((warn_unused_result));
+int supervisor_resume(struct supervisor *s, struct err *err)
+	__attribute__((warn_unused_result));
+/* true: it was about that, and is answered. */
+bool pause_from_client(struct supervisor *s, int i, const struct frame *f);
+
 /* The guest is ready: do what waited for that. */
 void clients_ready(struct supervisor *s);
 void clients_flush(struct supervisor *s);

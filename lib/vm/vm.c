@@ -19,7 +19,7 @@
 #include "lib/vm/mac.h"
 #include "lib/base/banned.h"
 
-#define LIVE "state IN ('starting', 'running', 'stopping')"
+#define LIVE "state IN ('starting', 'running', 'paused', 'stopping')"
 
 /* ---- admission ---- */
 
@@ -206,10 +206,24 @@ vm_stopping(struct db *db, const char *name, struct err *err)
 {
 	static const char sql[] =
 		"UPDATE vm SET state = 'stopping' WHERE name = ?1 AND "
-		"state IN ('starting', 'running')";
+		"state IN ('starting', 'running', 'paused')";
 
 	return event_change(db, "vm.stopping", name, NULL, sql,
 		(const struct db_value[]){ DB_S(name), DB_LAST }, err);
+}
+
+int
+vm_paused(struct db *db, const char *name, bool paused, struct err *err)
+{
+	static const char sql[] =
+		"UPDATE vm SET state = ?2 WHERE name = ?1 AND state = ?3";
+
+	return event_change(db, paused ? "vm.paused" : "vm.resumed", name,
+		NULL, sql,
+		(const struct db_value[]){ DB_S(name),
+			DB_S(paused ? "paused" : "running"),
+			DB_S(paused ? "running" : "paused"), DB_LAST },
+		err);
 }
 
 int
@@ -218,7 +232,7 @@ vm_expired(struct db *db, const char *name, const char *why,
 {
 	static const char sql[] =
 		"UPDATE vm SET reason = ?2 WHERE name = ?1 AND "
-		"state = 'running'";
+		"state IN ('running', 'paused')";
 	struct json *data = json_object();
 
 	json_put_str(data, "why", why);

@@ -2,6 +2,7 @@
  * vm: the rows of the table of VMs, and what a dead supervisor leaves.
  *
  *	starting -> running -> stopping -> stopped
+ *	            running <-> paused
  *	    any of these -> crashed
  *
  * A VM lives while its supervisor holds the lock run/vm/NAME.  Each change of
@@ -64,6 +65,9 @@ int vm_booting(struct db *db, const char *name, const char *hypervisor,
 /* took: {"phase": ms, ...}; taken over. */
 int vm_ready(struct db *db, const char *name, struct json *took,
 	struct err *err) __attribute__((warn_unused_result));
+/* It stands still, or goes on. */
+int vm_paused(struct db *db, const char *name, bool paused, struct err *err)
+	__attribute__((warn_unused_result));
 int vm_stopping(struct db *db, const char *name, struct err *err)
 	__attribute__((warn_unused_result));
 /* Its --ttl or --idle (why) is over; reason as a line. */

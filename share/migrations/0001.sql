@@ -34,7 +34,8 @@ CREATE TABLE image (
 CREATE TABLE vm (
 	name TEXT PRIMARY KEY,
 	state TEXT NOT NULL CHECK (state IN
-		('starting', 'running', 'stopping', 'stopped', 'crashed')),
+		('starting', 'running', 'paused', 'stopping', 'stopped',
+		'crashed')),
 	image TEXT NOT NULL,
 	driver TEXT NOT NULL,
 	net TEXT NOT NULL,
@@ -58,7 +59,7 @@ CREATE TABLE vm (
 	ended_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX vm_live ON vm (state) WHERE state IN
-	('starting', 'running', 'stopping');
+	('starting', 'running', 'paused', 'stopping');
 
 -- [vm] Addresses in use.  A lease without a VM belongs to a person or script
 -- (`forge-vm lease take`).
