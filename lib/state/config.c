@@ -1,5 +1,6 @@
 #include "lib/state/config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 #include "lib/state/config_keys.h"
 #include "lib/base/banned.h"
 
-enum { FILES = 2, FILE_MAX = 1 << 20 };
+enum { FILES = 2, FILE_MAX = 1 << 20, BUCKETS = 1024 };
 
 struct entry {
 	char *full; /* as libgit2 names it: section.NAME.key */
@@ -28,12 +29,14 @@ struct entry {
 	char *value;
 	size_t file; /* which of config.files it came from */
 	unsigned depth; /* of inclusion */
+	size_t before; /* the one before it in its bucket, from 1; 0: none */
 };
 
 struct config {
 	char *files[FILES];
 	struct entry *entries; /* in order: the last one wins */
 	size_t n, alloc;
+	size_t buckets[BUCKETS]; /* the last entry of each, from 1 */
 	size_t file; /* being read */
 	bool found; /* at least one file */
 };
@@ -55,11 +58,28 @@ entry_split(struct entry *e)
 	e->name = first == last ? NULL : first + 1;
 }
 
+/* FNV-1a, of lower case. */
+static size_t
+bucket_of(const char *section, const char *name, const char *key)
+{
+	const char *parts[] = { section, name ? name : "", key };
+	uint32_t h = 2166136261u;
+	size_t i;
+	const char *p;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		for (p = parts[i]; *p; p++)
+			h = (h ^ (unsigned char)tolower((unsigned char)*p)) *
+				16777619u;
+	return h % BUCKETS;
+}
+
 static void
 entry_add(const char *name, const char *value, unsigned depth, void *arg)
 {
 	struct config *c = arg;
 	struct entry *e;
+	size_t b;
 
 	if (c->n == c->alloc) {
 		c->alloc = c->alloc ? 2 * c->alloc : 32;
@@ -71,6 +91,9 @@ entry_add(const char *name, const char *value, unsigned depth, void *arg)
 	*e = (struct entry){ .full = xstrdup(name), .file = c->file,
 		.value = xstrdup(value ? value : "true"), .depth = depth };
 	entry_split(e);
+	b = bucket_of(e->section, e->name, e->key);
+	e->before = c->buckets[b];
+	c->buckets[b] = c->n;
 }
 
 static int
@@ -181,11 +204,11 @@ static const struct entry *
 find(const struct config *c, const char *section, const char *name,
 	const char *key)
 {
-	size_t i;
+	size_t i = c->buckets[bucket_of(section, name, key)];
 
-	for (i = c->n; i-- > 0;)
-		if (entry_is(&c->entries[i], section, name, key))
-			return &c->entries[i];
+	for (; i; i = c->entries[i - 1].before)
+		if (entry_is(&c->entries[i - 1], section, name, key))
+			return &c->entries[i - 1];
 	return NULL;
 }
 
@@ -375,11 +398,18 @@ void
 config_all(struct config *c, const char *section, const char *name,
 	const char *key, struct argv *ret)
 {
-	size_t i;
+	size_t i = c->buckets[bucket_of(section, name, key)], k;
+	size_t first = ret->n;
 
-	for (i = 0; i < c->n; i++)
-		if (entry_is(&c->entries[i], section, name, key))
-			argv_push(ret, c->entries[i].value);
+	for (; i; i = c->entries[i - 1].before)
+		if (entry_is(&c->entries[i - 1], section, name, key))
+			argv_push(ret, c->entries[i - 1].value);
+	for (i = first, k = ret->n; i + 1 < k; i++) { /* oldest first */
+		char *last = ret->v[--k];
+
+		ret->v[k] = ret->v[i];
+		ret->v[i] = last;
+	}
 }
 
 void
@@ -392,10 +422,10 @@ config_names(struct config *c, const char *section, struct argv *ret)
 
 		if (!e->name || strcasecmp(e->section, section))
 			continue;
-		for (j = before; j < ret->n; j++)
-			if (!strcmp(ret->v[j], e->name))
+		for (j = ret->n; j > before; j--) /* it is often the last */
+			if (!strcmp(ret->v[j - 1], e->name))
 				break;
-		if (j == ret->n)
+		if (j == before)
 			argv_push(ret, e->name);
 	}
 }

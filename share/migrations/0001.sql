@@ -122,6 +122,8 @@ CREATE TABLE job (
 	updated_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX job_open ON job (state) WHERE state <> 'completed';
+CREATE INDEX job_queued ON job (repo, enterprise, labels, queued_at, updated_at)
+	WHERE state = 'queued';
 CREATE INDEX job_runner ON job (runner) WHERE runner IS NOT NULL;
 
 -- [runner] One row per ephemeral runner; names are never used again.
