@@ -8,9 +8,11 @@
 #include "lib/runner/fleet.h"
 #include "lib/runner/log.h"
 #include "lib/runner/poll.h"
+#include "lib/runner/prune.h"
 #include "lib/runner/runner.h"
 #include "lib/runner/stop.h"
 #include "lib/runner/sync.h"
+#include "lib/runner/version.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
@@ -107,8 +109,12 @@ cmd_sync(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) || (arg_jobs ? poll_jobs(st, arg_dry, tell, NULL, err) :
-			runner_sync(st, arg_dry, tell, NULL, err)))
+	if (state_open(&st, err))
+		return err_status(err->code);
+	if (arg_jobs ? poll_jobs(st, arg_dry, tell, NULL, err) :
+		       runner_sync(st, arg_dry, tell, NULL, err) ||
+			runner_prune(st, arg_dry, tell, NULL, err) ||
+			version_check(st, arg_dry, tell, NULL, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

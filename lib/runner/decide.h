@@ -59,6 +59,8 @@ struct supply {
 	int ending;
 	int failures; /* in a row, the last ones */
 	int64_t failed_at; /* wall ms of the last */
+	const char *version; /* of its last listener that told, or NULL */
+	int64_t version_at; /* wall ms of that one's end */
 	int64_t barred_until; /* wall ms: start none before; 0: may start */
 };
 
@@ -69,8 +71,9 @@ struct crew {
 	int ready; /* starting + idle */
 	int spare; /* of them, those that may be given up */
 	/* More, that ended with a job of which we have not heard yet: one that
-	 * seems queued is not. */
+	 * seems queued since before then is not. */
 	int ghosts;
+	int64_t ghosts_at; /* wall ms: the last end */
 };
 
 /* What the host can take: VMs count everywhere, the rest only place vm:. */

@@ -21,18 +21,6 @@ struct scopes {
 	uint64_t sign; /* of the demand's labels */
 };
 
-/* Runners without a job yet, of the crew; those kept ready come last. */
-static int
-free_of(const struct work *w, size_t c, bool reserve)
-{
-	const struct crew *crew = &w->in->crews[c];
-	int keep = !reserve && crew_is_reserve(w, c) ?
-		w->in->pools[crew->pool].min_idle :
-		0;
-
-	return crew->ready + crew->ghosts - w->matched[c] - keep;
-}
-
 int
 crew_unused(const struct work *w, size_t c)
 {
@@ -40,6 +28,20 @@ crew_unused(const struct work *w, size_t c)
 	int matched = w->matched[c] - crew->ghosts;
 
 	return crew->ready - (matched > 0 ? matched : 0);
+}
+
+/* Runners without a job yet, of the crew; those kept ready come last. */
+static int
+free_of(const struct work *w, const struct demand *d, size_t c, bool reserve)
+{
+	const struct crew *crew = &w->in->crews[c];
+	int keep = !reserve && crew_is_reserve(w, c) ?
+		w->in->pools[crew->pool].min_idle :
+		0;
+
+	if (d->since > crew->ghosts_at)
+		return crew_unused(w, c) - keep;
+	return crew->ready + crew->ghosts - w->matched[c] - keep;
 }
 
 /* The runner with the fewest labels that will do. */
@@ -56,7 +58,7 @@ best_crew(const struct work *w, const struct waiter *x,
 			const struct argv *has = w->in->crews[c].labels;
 
 			if (scopes->sign & ~w->m.crew_signs[c] ||
-				free_of(w, c, reserve) <= 0 ||
+				free_of(w, x->d, c, reserve) <= 0 ||
 				!labels_subset(x->d->labels, has))
 				continue;
 			if (found && w->in->crews[*ret].labels->n <= has->n)
@@ -77,7 +79,7 @@ match(struct work *w, struct waiter *x, const struct scopes *scopes)
 		room = x->left;
 	for (reserve = 0; reserve < 2; reserve++)
 		while (room > 0 && best_crew(w, x, scopes, reserve, &c)) {
-			int n = free_of(w, c, reserve);
+			int n = free_of(w, x->d, c, reserve);
 
 			if (n > room)
 				n = room;

@@ -10,6 +10,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/proc.h"
 #include "lib/runner/fleet_rows.h"
+#include "lib/runner/version.h"
 #include "lib/state/config.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
@@ -24,6 +25,7 @@ fleet_release(struct fleet *f)
 	plan_release(&f->plan);
 	free(f->demand);
 	free(f->crews);
+	free(f->releases);
 	free(f->repos);
 	free(f->supply);
 	strings_free(f->strings);
@@ -132,6 +134,31 @@ load_room(struct state *st, struct fleet *f, const struct used *used,
 	return 0;
 }
 
+/*
+ * Before GitHub refuses a listener, we do: but for one try an hour, which
+ * shows whether the image was made anew.
+ */
+static void
+bar_old(struct fleet *f, int64_t now)
+{
+	size_t i, k;
+
+	for (i = 0; i < f->pools.n; i++) {
+		struct supply *s = &f->supply[i];
+		bool alive = s->starting || s->idle || s->busy;
+		bool old = s->version &&
+			version_compare(s->version, VERSION_LEAST) < 0;
+
+		for (k = 0; s->version && k < f->nreleases; k++)
+			old |= now - f->releases[k].seen_at > VERSION_BAR &&
+				version_compare(f->releases[k].version,
+					s->version) > 0;
+		if (old)
+			s->barred_until = alive ? now + VERSION_TRY :
+						  s->version_at + VERSION_TRY;
+	}
+}
+
 /* ---- the whole ---- */
 
 static void
@@ -168,6 +195,7 @@ load(struct state *st, struct fleet *f, struct err *err)
 		config_duration(c, "forge", NULL, "ageing", 60000, &in.ageing,
 			err))
 		return -1;
+	bar_old(f, in.now);
 	in.pools = f->pools.v;
 	in.npools = f->pools.n;
 	in.supply = f->supply;

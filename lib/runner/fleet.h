@@ -16,6 +16,12 @@
 
 struct state;
 
+/* A version of the listener, and when it was first seen released. */
+struct release {
+	const char *version;
+	int64_t seen_at; /* wall ms */
+};
+
 struct fleet {
 	struct pools pools;
 	struct supply *supply; /* of each pool */
@@ -27,6 +33,8 @@ struct fleet {
 	size_t nrepos;
 	struct demand *demand;
 	size_t ndemand;
+	struct release *releases;
+	size_t nreleases;
 	struct strings *strings; /* what the above point to */
 	struct room room, whole;
 	int queued; /* jobs in all */

@@ -145,7 +145,15 @@ fleet_repo(const struct fleet *f, const char *name)
 
 /* ---- the query ---- */
 
-enum kind { ROW_JOBS, ROW_RUNNERS, ROW_FAILURES, ROW_REPO, ROW_HOST };
+enum kind {
+	ROW_JOBS,
+	ROW_RUNNERS,
+	ROW_FAILURES,
+	ROW_REPO,
+	ROW_HOST,
+	ROW_VERSION,
+	ROW_RELEASE
+};
 
 /*
  * Columns: kind, a, b, labels, n, m, k, l.  A VM without a runner counts
@@ -160,13 +168,13 @@ static const char sql_fleet[] =
 	"coalesce(asked_at, 0) <= ?1), 0, 0 FROM runner "
 	"WHERE state <> 'done' GROUP BY pool, state, labels "
 	"UNION ALL "
-	"SELECT 1, p.value, 'done', r.labels, count(*), 0, 0, 0 "
+	"SELECT 1, p.value, 'done', r.labels, count(*), max(r.done_at), 0, 0 "
 	"FROM json_each(?2) p JOIN runner r ON r.state = 'done' "
 	"AND r.pool = p.value AND r.done_at > ?3 AND r.job IS NULL "
 	"AND r.result IN ('succeeded', 'failed', 'cancelled', 'skipped') "
 	"GROUP BY p.value, r.labels "
 	"UNION ALL "
-	"SELECT 1, pool, 'done', labels, count(*), 0, 0, 0 FROM runner "
+	"SELECT 1, pool, 'done', labels, count(*), ?4, 0, 0 FROM runner "
 	"WHERE state <> 'done' AND state = 'ending' AND reason IS NULL "
 	"AND job IS NULL GROUP BY pool, labels "
 	"UNION ALL "
@@ -188,7 +196,14 @@ static const char sql_fleet[] =
 	"SELECT iif(vm IS NULL, 0, cpus), iif(vm IS NULL, 0, memory), "
 	"iif(vm IS NULL, 0, memory) FROM runner r WHERE state <> 'done' "
 	"AND NOT EXISTS (SELECT 1 FROM vm v WHERE v.name = r.vm AND "
-	"v.state IN ('starting', 'running', 'stopping')))";
+	"v.state IN ('starting', 'running', 'stopping'))) "
+	"UNION ALL "
+	"SELECT 5, p.value, r.version, NULL, r.done_at, 0, 0, 0 "
+	"FROM json_each(?2) p JOIN runner r ON r.name = (SELECT x.name "
+	"FROM runner x WHERE x.state = 'done' AND x.pool = p.value AND "
+	"x.version IS NOT NULL ORDER BY x.done_at DESC LIMIT 1) "
+	"UNION ALL "
+	"SELECT 6, version, NULL, NULL, seen_at, 0, 0, 0 FROM release";
 
 static int
 add_jobs(struct fleet *f, const struct db_rows *rows, struct err *err)
@@ -250,11 +265,14 @@ add_crew(struct fleet *f, size_t pool, const struct db_rows *rows,
 		i = ++f->ncrews;
 	}
 	c = &f->crews[i - 1];
-	if (!strcmp(db_text(rows, 2), "done"))
+	if (!strcmp(db_text(rows, 2), "done")) {
 		c->ghosts += (int)db_int(rows, 4);
-	else
+		if (c->ghosts_at < db_int(rows, 5))
+			c->ghosts_at = db_int(rows, 5);
+	} else {
 		c->ready += (int)db_int(rows, 4);
-	c->spare += (int)db_int(rows, 5);
+		c->spare += (int)db_int(rows, 5);
+	}
 	return 0;
 }
 
@@ -288,6 +306,7 @@ add_row(struct fleet *f, const struct db_rows *rows, struct used *used,
 	size_t *hint, struct err *err)
 {
 	size_t i;
+	bool new;
 
 	switch ((enum kind)db_int(rows, 0)) {
 	case ROW_JOBS:
@@ -307,6 +326,21 @@ add_row(struct fleet *f, const struct db_rows *rows, struct used *used,
 	case ROW_HOST:
 		*used = (struct used){ db_int(rows, 4), db_int(rows, 5),
 			db_int(rows, 6), db_int(rows, 7) };
+		return 0;
+	case ROW_VERSION:
+		if (pool_index(f, db_text(rows, 1), hint)) {
+			f->supply[*hint].version = intern(&f->strings->names,
+				by_text, db_text(rows, 2), &new)->text;
+			f->supply[*hint].version_at = db_int(rows, 4);
+		}
+		return 0;
+	case ROW_RELEASE:
+		f->releases = grow(f->releases, f->nreleases,
+			sizeof(*f->releases));
+		f->releases[f->nreleases++] = (struct release){
+			intern(&f->strings->names, by_text, db_text(rows, 1),
+				&new)->text,
+			db_int(rows, 4) };
 		return 0;
 	}
 	return 0;
@@ -334,7 +368,7 @@ fleet_rows(struct db *db, struct fleet *f, int64_t now, struct used *ret_used,
 		json_push_str(names, f->pools.v[i].name);
 	text = json_text(names);
 	if (db_query(db, &rows, sql_fleet, err, DB_I(now - ASKED), DB_S(text),
-		    DB_I(now - UNHEARD)))
+		    DB_I(now - UNHEARD), DB_I(now)))
 		return -1;
 	while ((rc = db_next(rows, err)) == 1)
 		if (add_row(f, rows, ret_used, &hint, err))

@@ -12,6 +12,7 @@ const struct config_key config_keys[] = {
 	{ "forge", false, "keep-memory", CONFIG_SIZE },
 	{ "forge", false, "keep-disk", CONFIG_SIZE },
 	{ "forge", false, "ageing", CONFIG_DURATION },
+	{ "forge", false, "keep-runners", CONFIG_DURATION },
 
 	{ "github", true, "api", CONFIG_STRING },
 	{ "github", true, "app-id", CONFIG_STRING },

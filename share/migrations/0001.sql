@@ -165,6 +165,13 @@ CREATE INDEX runner_unremoved ON runner (registered) WHERE registered = 1;
 CREATE INDEX runner_done ON runner (pool, done_at, result)
 	WHERE state = 'done';
 
+-- [runner] Versions of the listener that GitHub was seen to release.
+CREATE TABLE release (
+	version TEXT PRIMARY KEY,
+	seen_at INTEGER NOT NULL, -- first
+	asked_at INTEGER NOT NULL -- last
+) STRICT, WITHOUT ROWID;
+
 -- [runner] Conditional requests: what GitHub answered last; see etag.h.
 CREATE TABLE etag (
 	url TEXT PRIMARY KEY,

@@ -471,8 +471,48 @@ listener_home()
 	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
 	delivery in_progress "$id"
 	state_is "$name" busy
+	pid=$(pgrep -of "^/bin/sh $PWD/home/bin/Runner.Listener run")
+	kill -STOP "$pid"
 	fake POST "/jobs/$id/finish" '{"conclusion": "failure"}' >/dev/null
-	kill -9 "$(pgrep -of "^/bin/sh $PWD/home/bin/Runner.Listener run")"
+	kill -KILL "$pid"
 	wait_until 10 forge_done "$name"
 	[ "$(forge-runner show "$name" -q .result)" = failed ]
+}
+
+@test "sync: runners that ended long ago are forgotten" {
+	job true >/dev/null
+	forge-runner run --pool here >/dev/null
+	name=$(forge-runner list --all -q .name)
+	run -0 --separate-stderr forge-runner sync
+	[ "$output$stderr" = '' ]
+	git config -f "$FORGE_STATE/config" forge.keep-runners 0
+	run -0 --separate-stderr forge-runner sync -n
+	[ "$output" = "runner '$name': forgotten, it is old" ]
+	run -0 --separate-stderr forge-runner sync
+	[ "$output" = "runner '$name': forgotten, it is old" ]
+	[ -z "$(forge-runner list --all -q .name)" ]
+	[ ! -e "$FORGE_STATE/runner/$name" ]
+	run -0 --separate-stderr forge-runner sync
+	[ "$output$stderr" = '' ]
+}
+
+@test "sync: a listener that GitHub will refuse is told of, then not started" {
+	job true >/dev/null
+	forge-runner run --pool here >/dev/null
+	forge-runner sync
+	db() { sqlite3 "$FORGE_STATE/forge.db" "$1"; }
+	[ "$(db 'SELECT version FROM release')" = 2.329.0 ]
+	day=$((24 * 3600 * 1000))
+	db "INSERT INTO release SELECT '2.340.0', seen_at - 21 * $day,
+		asked_at FROM release"
+	run -0 --separate-stderr forge-runner sync -n
+	[ "$output" = "pool 'here': its listener 2.329.0 is 21 days behind 2.340.0, and GitHub gives it no jobs after 30: make its image anew" ]
+	db "UPDATE runner SET done_at = done_at - 60000"
+	delivery queued "$(job true)"
+	[ "$(forge-runner pools -q .verdict)" = start ]
+	db "UPDATE release SET seen_at = seen_at - 8 * $day"
+	[ "$(forge-runner pools -q .verdict)" = 'runner too old' ]
+	# but for a try an hour
+	db "UPDATE runner SET done_at = done_at - 3600001"
+	[ "$(forge-runner pools -q .verdict)" = start ]
 }

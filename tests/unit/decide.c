@@ -121,7 +121,7 @@ test_table(void)
 			int ready = r->supply[k].starting + r->supply[k].idle;
 
 			crews[k] = (struct crew){ k, &pools[k].sets[0], ready,
-				ready, 0 };
+				ready, 0, 0 };
 		}
 		decide(&in, &plan);
 		d = plan.pools;

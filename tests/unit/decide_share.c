@@ -107,7 +107,7 @@ static void
 crew(size_t at, const char *list, int ready, int spare)
 {
 	t.crews[t.in.ncrews++] = (struct crew){ at, labels(list), ready,
-		spare, 0 };
+		spare, 0, 0 };
 	t.supply[at].idle += ready;
 }
 
@@ -339,8 +339,13 @@ test_ghosts(void)
 	jobs(0, "a", 2, 1);
 	crew(0, "a", 0, 0);
 	t.crews[0].ghosts = 1;
+	t.crews[0].ghosts_at = NOW;
 	run();
 	is_int(starts(0), 2, "a job that has run is not waited for");
+	plan_release(&t.plan);
+	t.crews[0].ghosts_at = NOW - 2 * MINUTE;
+	run();
+	is_int(starts(0), 3, "but it was not one that came later");
 	t.in.ndemand = 0;
 	plan_release(&t.plan);
 	run();

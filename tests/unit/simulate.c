@@ -334,7 +334,7 @@ count_runner(struct runner *x)
 	}
 	if (i == now.in.ncrews)
 		now.crews[now.in.ncrews++] = (struct crew){ x->pool,
-			&x->labels, 0, 0, 0 };
+			&x->labels, 0, 0, 0, 0 };
 	now.crews[i].ready++;
 	now.crews[i].spare++;
 }
