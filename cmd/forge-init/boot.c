@@ -220,10 +220,21 @@ open_port(struct agent *a)
 		fault(a, "cannot open", port);
 }
 
+long long init_began_us;
+
+long long
+uptime_us(void)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 static void
 hello(struct agent *a)
 {
-	char text[128], id[64] = "";
+	char text[192], id[64] = "";
 	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 	int n;
 
@@ -233,8 +244,8 @@ hello(struct agent *a)
 		(void)fclose(f);
 	}
 	id[strcspn(id, "\n")] = '\0';
-	n = snprintf(text, sizeof(text), "version=%d%cboot_id=%s",
-		CHANNEL_VERSION, 0, id);
+	n = snprintf(text, sizeof(text), "version=%d%cboot_id=%s%cinit_us=%lld%chello_us=%lld",
+		CHANNEL_VERSION, 0, id, 0, init_began_us, 0, uptime_us());
 	if (agent_send(a, CHANNEL_HELLO, 0, text, (size_t)n + 1))
 		fault(a, "the host does not listen", "");
 }

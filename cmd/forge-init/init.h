@@ -94,6 +94,9 @@ void add_entropy(const unsigned char *p, size_t n);
 /* ---- boot.c ---- */
 
 /* Does not return: boots, serves, halts. */
+/* Of the machine, as HELLO tells it. */
+long long uptime_us(void);
+extern long long init_began_us;
 _Noreturn void boot(void);
 /* Say HELLO and wait for CONFIG; without a host it does not return. */
 void agent_greet(struct agent *a, struct config *c);

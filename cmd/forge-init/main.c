@@ -43,6 +43,7 @@ serve(const char *fd)
 int
 main(int argc, char **argv)
 {
+	init_began_us = uptime_us();
 	if (getpid() == 1 && argc <= 1)
 		boot();
 	if (getpid() == 1 && argc == 3 && !strcmp(argv[1], "--place"))

@@ -4,8 +4,17 @@
 #include "lib/base/output.h"
 #include "lib/base/parse.h"
 #include "lib/state/state.h"
+#include "lib/vm/metrics.h"
 #include "lib/vm/vm.h"
 #include "lib/base/banned.h"
+
+static int arg_metrics;
+
+const struct poptOption show_options[] = {
+	{ "metrics", 0, POPT_ARG_NONE, &arg_metrics, 0,
+		"what it uses: processor, memory, disk, network", NULL },
+	POPT_TABLEEND
+};
 
 int
 cmd_list(int argc, const char **argv, struct err *err)
@@ -33,14 +42,21 @@ int
 cmd_show(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
-	struct json *row;
+	struct json *row, *used;
 	struct db *db;
 
 	(void)argc;
 	if (parse_name(argv[0], "NAME", err) || state_open(&st, err) ||
 		vm_repair(st, false, NULL, NULL, err) ||
-		state_db(st, &db, err) || vm_show(db, argv[0], &row, err) ||
-		output_one(row, err))
+		state_db(st, &db, err) || vm_show(db, argv[0], &row, err))
 		return err_status(err->code);
-	return EXIT_OK;
+	if (arg_metrics) {
+		int rc = vm_metrics(st, row, &used, err);
+
+		json_free(row);
+		if (rc)
+			return err_status(err->code);
+		row = used;
+	}
+	return output_one(row, err) ? err_status(err->code) : EXIT_OK;
 }

@@ -18,6 +18,7 @@
 #include "lib/vm/net.h"
 #include "lib/vm/image_config.h"
 #include "lib/vm/supervise.h"
+#include "lib/vm/timings.h"
 #include "lib/vm/usernet.h"
 #include "lib/base/banned.h"
 
@@ -25,6 +26,7 @@ static char *arg_name, *arg_image, *arg_memory, *arg_net, *arg_driver;
 static char *arg_egress;
 static char *arg_timeout, *arg_boot_timeout;
 static int arg_cpus = 1, arg_notify_fd = -1;
+static int arg_timings, arg_restart, arg_again;
 
 #define VM_OPTIONS                                                           \
 	{ "image", 'i', POPT_ARG_STRING, &arg_image, 0, "boot this image",   \
@@ -56,12 +58,24 @@ static int arg_cpus = 1, arg_notify_fd = -1;
 			"write its name to this fd when it is up", "FD"    \
 	}
 
+#define RESTART                                                             \
+	{                                                                   \
+		"restart", 0, POPT_ARG_NONE, &arg_restart, 0,               \
+			"let forge-watch start it again after a crash",     \
+			NULL                                                \
+	}
+
 const struct poptOption run_options[] = { VM_OPTIONS, NOTIFY, EXEC_OPTIONS,
 	{ "timeout", 0, POPT_ARG_STRING, &arg_timeout, 0,
 		"end a command that takes longer", "DURATION" },
+	{ "timings", 0, POPT_ARG_NONE, &arg_timings, 0,
+		"tell on stderr where the time of the boot went", NULL },
 	POPT_TABLEEND };
-const struct poptOption start_options[] = { VM_OPTIONS, POPT_TABLEEND };
-const struct poptOption supervise_options[] = { VM_OPTIONS, NOTIFY,
+const struct poptOption start_options[] = { VM_OPTIONS, RESTART,
+	POPT_TABLEEND };
+const struct poptOption supervise_options[] = { VM_OPTIONS, NOTIFY, RESTART,
+	{ "again", 0, POPT_ARG_NONE, &arg_again, 0,
+		"it was there before", NULL },
 	POPT_TABLEEND };
 const struct poptOption plan_options[] = { VM_OPTIONS, POPT_TABLEEND };
 
@@ -155,6 +169,22 @@ make_boot(struct state *st, struct vm_boot *boot, struct err *err)
 
 /* ---- run ---- */
 
+static void
+tell_timings(const struct timings *t)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	CLEANUP_JSON struct json *o = NULL;
+
+	if (common.json) {
+		o = timings_json(t);
+		json_write(o, &b);
+		buf_addc(&b, '\n');
+	} else {
+		timings_text(t, &b);
+	}
+	fputs(b.s, stderr);
+}
+
 static int
 run(struct state *st, const char **command, int n, int *ret_status,
 	struct err *err)
@@ -163,7 +193,9 @@ run(struct state *st, const char **command, int n, int *ret_status,
 	CLEANUP_IMAGE_CONFIG struct image_config config = IMAGE_CONFIG_INIT;
 	CLEANUP_ARGV struct argv env = ARGV_INIT, words = ARGV_INIT;
 	struct exec_request request;
+	struct timings timings;
 	struct vm_boot boot;
+	int rc;
 
 	if (make_boot(st, &boot, err) ||
 		vm_repair(st, false, NULL, NULL, err) ||
@@ -178,7 +210,11 @@ run(struct state *st, const char **command, int n, int *ret_status,
 		    &request, err))
 		return -1;
 	boot.exec = &request;
-	return supervise(st, &boot, ret_status, err);
+	boot.timings = &timings;
+	rc = supervise(st, &boot, ret_status, err);
+	if (arg_timings)
+		tell_timings(&timings);
+	return rc;
 }
 
 /* A place: 125 for whatever keeps the command from beginning. */
@@ -198,24 +234,6 @@ cmd_run(int argc, const char **argv, struct err *err)
 
 /* ---- start ---- */
 
-/* The supervisor of a started VM: the same process in its own session. */
-int
-cmd_supervise(int argc, const char **argv, struct err *err)
-{
-	CLEANUP_STATE struct state *st = NULL;
-	struct vm_boot boot;
-	int status;
-
-	(void)argc;
-	(void)argv;
-	if (state_open(&st, err) || make_boot(st, &boot, err))
-		return err_status(err->code);
-	boot.spec.keep = true;
-	if (supervise(st, &boot, &status, err))
-		return err_status(err->code);
-	return status;
-}
-
 static void
 supervise_args(struct state *st, const struct vm_boot *boot, struct argv *a)
 {
@@ -231,6 +249,44 @@ supervise_args(struct state *st, const struct vm_boot *boot, struct argv *a)
 	argv_pushf(a, "--memory=%lld", (long long)boot->spec.memory);
 	argv_pushf(a, "--boot-timeout=%lldms", (long long)boot->boot_timeout);
 	limit_options_args(&boot->spec, a);
+	if (arg_restart)
+		argv_push(a, "--restart");
+}
+
+/* For `forge-vm restart`; caller frees. */
+static char *
+supervise_json(struct state *st, const struct vm_boot *boot)
+{
+	CLEANUP_ARGV struct argv a = ARGV_INIT;
+	CLEANUP_JSON struct json *list = json_array();
+	size_t i;
+
+	supervise_args(st, boot, &a);
+	for (i = 0; i < a.n; i++)
+		json_push_str(list, a.v[i]);
+	return json_text(list);
+}
+
+/* The supervisor of a started VM: the same process in its own session. */
+int
+cmd_supervise(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_FREE char *again = NULL;
+	struct vm_boot boot;
+	int status;
+
+	(void)argc;
+	(void)argv;
+	if (state_open(&st, err) || make_boot(st, &boot, err))
+		return err_status(err->code);
+	boot.spec.keep = true;
+	boot.spec.restart = arg_restart;
+	boot.spec.again = arg_again;
+	boot.spec.argv = again = supervise_json(st, &boot);
+	if (supervise(st, &boot, &status, err))
+		return err_status(err->code);
+	return status;
 }
 
 int

@@ -375,13 +375,27 @@ zsh(const struct program *p, const struct poptOption *every, struct buf *b)
 
 struct fish {
 	struct buf *b;
-	const char *program;
+	const struct program *program;
 	const char *verb;
 };
 
+/* Groups that have this word too ("image show") are told from it. */
+static void
+fish_not_groups(const struct program *p, const char *verb, struct buf *b)
+{
+	size_t i, n;
+
+	for (i = 0; i < p->nverbs; i++) {
+		n = group_of(&p->verbs[i]);
+		if (n && !strcmp(p->verbs[i].name + n + 1, verb))
+			buf_addf(b, "; and not __fish_seen_subcommand_from "
+				    "%.*s", (int)n, p->verbs[i].name);
+	}
+}
+
 /* The condition under which a verb's candidates are offered. */
 static void
-fish_condition(const char *verb, struct buf *b)
+fish_condition(const struct program *p, const char *verb, struct buf *b)
 {
 	size_t first = strcspn(verb, " ");
 
@@ -391,6 +405,8 @@ fish_condition(const char *verb, struct buf *b)
 	if (verb[first])
 		buf_addf(b, "; and __fish_seen_subcommand_from %s",
 			verb + first + 1);
+	else
+		fish_not_groups(p, verb, b);
 	buf_addc(b, '\'');
 }
 
@@ -399,8 +415,8 @@ fish_option(const struct poptOption *o, void *arg)
 {
 	struct fish *f = arg;
 
-	buf_addf(f->b, "complete -c %s", f->program);
-	fish_condition(f->verb, f->b);
+	buf_addf(f->b, "complete -c %s", f->program->name);
+	fish_condition(f->program, f->verb, f->b);
 	buf_addf(f->b, " -l %s", o->longName);
 	if (o->shortName)
 		buf_addf(f->b, " -s %c", o->shortName);
@@ -445,7 +461,7 @@ fish(const struct program *p, const struct poptOption *every, struct buf *b)
 
 	for (i = 0; i < p->nverbs; i++) {
 		const struct verb *v = &p->verbs[i];
-		struct fish f = { b, p->name, v->name };
+		struct fish f = { b, p, v->name };
 
 		if (v->flags & VERB_HIDDEN)
 			continue;
@@ -455,7 +471,7 @@ fish(const struct program *p, const struct poptOption *every, struct buf *b)
 		if (!v->complete)
 			continue;
 		buf_addf(b, "complete -c %s -f", p->name);
-		fish_condition(v->name, b);
+		fish_condition(p, v->name, b);
 		buf_adds(b, " -a '(");
 		escaped(v->complete, b);
 		buf_adds(b, ")'\n");

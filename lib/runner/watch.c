@@ -39,7 +39,7 @@ struct watch {
 	int metrics; /* a listening socket, or -1 */
 	bool metrics_given; /* by systemd: not from the configuration */
 	struct tasks tasks;
-	struct task *fsck, *sync, *poll, *ingest, *trim; /* in tasks */
+	struct task *fsck, *restart, *sync, *poll, *ingest, *trim; /* in tasks */
 	int64_t retry_at; /* wall ms, 0 none */
 	int64_t watchdog_at; /* monotonic ms, -1 none */
 	int64_t seen; /* the last event that was looked at */
@@ -56,7 +56,8 @@ add_tasks(struct watch *w)
 
 	w->fsck = task_add(t, TASK_PERIODIC, "forge-vm", "fsck");
 	w->sync = task_add(t, TASK_PERIODIC, "forge-runner", "sync");
-	w->fsck->every = w->sync->every = SWEEP;
+	w->restart = task_add(t, TASK_PERIODIC, "forge-vm", "restart");
+	w->fsck->every = w->sync->every = w->restart->every = SWEEP;
 	w->poll = task_add(t, TASK_PERIODIC, "forge-runner", "sync");
 	argv_push(&w->poll->args, "--jobs");
 	w->poll->due = -1; /* until the configuration says how often */
@@ -445,6 +446,7 @@ run_once(struct watch *w, struct err *err)
 	const char *state = state_path(w->st);
 
 	task_run(&w->tasks, w->fsck, state);
+	task_run(&w->tasks, w->restart, state);
 	task_run(&w->tasks, w->sync, state);
 	if (spool_filled(w))
 		task_run(&w->tasks, w->ingest, state);

@@ -74,7 +74,9 @@
 enum channel_type {
 	/*
 	 * Strings, each NUL-terminated, "key=value".  Keys: version, the
-	 * CHANNEL_VERSION; boot_id, from the guest's kernel.
+	 * CHANNEL_VERSION; boot_id, from the guest's kernel; init_us and
+	 * hello_us, microseconds of its uptime when forge-init began, and
+	 * now.
 	 */
 	CHANNEL_HELLO = 1,
 	/*

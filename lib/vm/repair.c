@@ -58,9 +58,22 @@ kill_process(const char *identity)
  * Under the lock of the dead: nobody else buries it, and no new VM of that
  * name begins meanwhile.
  */
+static const char *
+reason_of(const char *supervisor)
+{
+	const char *boot = boot_id();
+	size_t n = strlen(boot);
+
+	if (!n || !*supervisor)
+		return "its supervisor died";
+	return strncmp(supervisor, boot, n) || supervisor[n] != ':' ?
+		"the host was restarted" :
+		"its supervisor died";
+}
+
 static int
 bury(struct repair *r, const char *name, const char *hypervisor,
-	struct err *err)
+	const char *supervisor, struct err *err)
 {
 	CLEANUP_CLOSE int lock = -1;
 
@@ -77,7 +90,7 @@ bury(struct repair *r, const char *name, const char *hypervisor,
 	if (vm_cgroup_remove(r->st, name, err) || net_bury(r->db, name, err) ||
 		vm_remove_files(r->st, name, err))
 		return -1;
-	return vm_ended(r->db, name, true, EXIT_PLACE, "its supervisor died",
+	return vm_ended(r->db, name, true, EXIT_PLACE, reason_of(supervisor),
 		err);
 }
 
@@ -85,7 +98,8 @@ static int
 bury_dead(struct repair *r, struct err *err)
 {
 	static const char sql[] =
-		"SELECT name, coalesce(hypervisor, '') FROM vm WHERE "
+		"SELECT name, coalesce(hypervisor, ''), "
+		"coalesce(supervisor, '') FROM vm WHERE "
 		"state IN ('starting', 'running', 'paused', 'stopping')";
 	CLEANUP_ARGV struct argv list = ARGV_INIT;
 	CLEANUP_ROWS struct db_rows *rows = NULL;
@@ -97,13 +111,14 @@ bury_dead(struct repair *r, struct err *err)
 	while ((rc = db_next(rows, err)) == 1) {
 		argv_push(&list, db_text(rows, 0));
 		argv_push(&list, db_text(rows, 1));
+		argv_push(&list, db_text(rows, 2));
 	}
 	if (rc)
 		return -1;
 	db_done(rows);
 	rows = NULL;
-	for (i = 0; i < list.n; i += 2)
-		if (bury(r, list.v[i], list.v[i + 1], err))
+	for (i = 0; i < list.n; i += 3)
+		if (bury(r, list.v[i], list.v[i + 1], list.v[i + 2], err))
 			return -1;
 	return 0;
 }

@@ -124,18 +124,24 @@ send_config(struct supervisor *s)
 static void
 on_hello(struct supervisor *s, const struct frame *f)
 {
+	int64_t init_us = 0, hello_us = 0;
 	size_t pos = 0;
 	const char *string;
 
 	if (s->configured)
 		return;
 	while ((string = frame_string(f->payload, f->length, &pos)))
-		if (!strncmp(string, "version=", 8) && strcmp(string + 8, "1"))
+		if (!strncmp(string, "init_us=", 8))
+			init_us = strtoll(string + 8, NULL, 10);
+		else if (!strncmp(string, "hello_us=", 9))
+			hello_us = strtoll(string + 9, NULL, 10);
+		else if (!strncmp(string, "version=", 8) && strcmp(string + 8, "1"))
 			supervisor_fail(s, ERR_INVALID,
 				"the image's forge-init speaks version %.8s "
 				"of the channel, we speak 1: build it again",
 				string + 8);
 	s->configured = true;
+	timings_hello(&s->timings, init_us, hello_us);
 	s->hello_ms = clock_mono() - s->started;
 	send_config(s);
 }
@@ -171,6 +177,8 @@ on_ready(struct supervisor *s)
 	s->deadline = s->boot->timeout ? clock_mono() + s->boot->timeout : -1;
 	json_put_int(took, "hello_ms", s->hello_ms);
 	json_put_int(took, "ready_ms", clock_mono() - s->started);
+	timings_lap(&s->timings, TIMING_AGENT);
+	json_put(took, "phases_ms", timings_json(&s->timings));
 	if (vm_ready(s->db, s->boot->spec.name, took, &s->err)) {
 		kill_hypervisor(s);
 		return;
@@ -552,6 +560,7 @@ hypervisor_start(struct supervisor *s, struct err *err)
 	if (net_up(s->st, &s->boot->spec, &s->address, &s->subnet, &s->net,
 		    err) || monitor_open(s, &monitor, err))
 		return -1;
+	timings_lap(&s->timings, TIMING_TAP);
 	list = (struct vm_fds){ channel, console, net < 0 ? s->net.fd : net,
 		monitor };
 	if (driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
@@ -561,6 +570,7 @@ hypervisor_start(struct supervisor *s, struct err *err)
 			&s->hypervisor, err))
 		return -1;
 	(void)fd_nonblock(s->hypervisor.err, true); /* a pipe */
+	timings_lap(&s->timings, TIMING_FORK);
 	if (proc_identity(s->hypervisor.pid, &identity, err))
 		return -1;
 	return vm_booting(s->db, s->boot->spec.name, identity, err);
@@ -593,7 +603,11 @@ begin(struct supervisor *s, struct err *err)
 	s->clients = xcalloc(CLIENTS, sizeof(*s->clients));
 	s->started = clock_mono();
 	s->deadline = s->started + s->boot->boot_timeout;
-	return directory_open(s, err) || hypervisor_start(s, err) ? -1 : 0;
+	timings_lap(&s->timings, TIMING_LEASE);
+	if (directory_open(s, err))
+		return -1;
+	timings_lap(&s->timings, TIMING_CLONE);
+	return hypervisor_start(s, err);
 }
 
 /* ---- the end ---- */
@@ -704,12 +718,15 @@ supervise(struct state *st, const struct vm_boot *boot, int *ret_status,
 	s->life = LIFE_INIT;
 	s->net = NET_INIT;
 	s->qmp = QMP_INIT;
+	timings_begin(&s->timings);
 	s->err = ERR_INIT;
 	if (!begin(s, &s->err))
 		while (!s->ended && !step(s, &s->err))
 			;
 	finish(s);
 	rc = answer(s, ret_status, err);
+	if (boot->timings)
+		*boot->timings = s->timings;
 	release(s);
 	free(s);
 	return rc;

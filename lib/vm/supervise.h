@@ -21,12 +21,14 @@
 #include "lib/vm/vm.h"
 
 struct state;
+struct timings;
 
 struct vm_boot {
 	struct vm_spec spec;
 	const struct exec_request *exec; /* or NULL: run until told to stop */
 	int64_t boot_timeout; /* ms */
 	int64_t timeout; /* ms that exec may take; 0: any time */
+	struct timings *timings; /* filled; or NULL */
 	int notify_fd; /* gets "NAME\n" when the VM is ready; -1 */
 };
 

@@ -15,6 +15,7 @@
 #include "lib/vm/supervise.h"
 #include "lib/vm/qmp.h"
 #include "lib/vm/supervise_life.h"
+#include "lib/vm/timings.h"
 
 #define CLIENTS 64
 #define LINKS 512
@@ -61,6 +62,7 @@ struct supervisor {
 	struct child usernet;
 	struct cgroup cgroup;
 	struct life life;
+	struct timings timings;
 	struct conn channel;
 	struct client *clients; /* CLIENTS of them */
 	struct link links[LINKS];
