@@ -37,6 +37,9 @@ static const struct verb verbs[] = {
 		0, 0, cmd_pools, NULL },
 	{ "trim", "", "end runners that no job waits for", trim_options, 0, 0,
 		0, cmd_trim, NULL },
+	{ "scaleset", "POOL", "wait for the jobs of a pool's runner scale set",
+		NULL, 1, 1, 0, cmd_scaleset,
+		"forge-runner pools -q .name 2>/dev/null" },
 	{ "sync", "", "repair after crashes; with --jobs, after lost webhooks",
 		sync_options, 0, 0, 0, cmd_sync, NULL },
 };

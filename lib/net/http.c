@@ -1,6 +1,7 @@
 #include "lib/net/http.h"
 
 #include <ctype.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,6 +282,32 @@ set_request(struct http *http, const struct http_request *q,
 		!curl_easy_setopt(c, CURLOPT_POSTFIELDS, q->body->s));
 }
 
+/* libcurl asks about once a second. */
+static int
+canceled(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	const struct http_request *q = arg;
+	struct pollfd p = { .fd = q->cancel - 1, .events = POLLIN };
+
+	(void)a;
+	(void)b;
+	(void)c;
+	(void)d;
+	return poll(&p, 1, 0) == 1;
+}
+
+static bool
+set_cancel(struct http *http, const struct http_request *q)
+{
+	CURL *c = http->curl;
+
+	return !q->cancel ||
+		(!curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) &&
+			!curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION,
+				canceled) &&
+			!curl_easy_setopt(c, CURLOPT_XFERINFODATA, q));
+}
+
 static bool
 set_call(struct http *http, struct call *call)
 {
@@ -321,6 +348,9 @@ failed(struct http *http, const struct http_request *q, CURLcode code,
 		return err_set(err, ERR_INVALID,
 			"the headers of '%s' are larger than %d bytes", q->url,
 			HEADERS_MAX);
+	if (code == CURLE_ABORTED_BY_CALLBACK)
+		return err_set(err, ERR_CANCELED, "stopped while '%s' had not "
+			"answered", q->url);
 	/* A certificate file of ours, not the server, is at fault. */
 	if (code == CURLE_SSL_CACERT_BADFILE)
 		return err_set(err, ERR_INVALID,
@@ -346,7 +376,7 @@ http_call(struct http *http, const struct http_request *q,
 		add_headers(q->headers, &headers, err))
 		return -1;
 	if (!set_rules(http, plain) || !set_request(http, q, headers) ||
-		!set_call(http, &call))
+		!set_call(http, &call) || !set_cancel(http, q))
 		return err_set(err, ERR_SYS, "libcurl is too old");
 	code = curl_easy_perform(http->curl);
 	ret->sent = curl_easy_getinfo(http->curl, CURLINFO_REQUEST_SIZE,

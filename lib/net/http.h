@@ -46,6 +46,7 @@ struct http_request {
 	 * acted on it: for what must not happen twice.
 	 */
 	bool once;
+	int cancel; /* 1 + an fd: give up when it is readable; 0: none */
 };
 
 struct http_answer {
@@ -68,7 +69,7 @@ void http_answer_release(struct http_answer *a);
 /*
  * Whatever the status is: an answer is success. What was in *ret is
  * replaced. ERR_NET: none came, or not all of it (whether the server acted
- * is unknown then); ERR_INVALID: it is larger than max, or the URL is one
+ * is unknown then); ERR_CANCELED; ERR_INVALID: it is larger than max, or the URL is one
  * that may not be called.
  */
 int http_call(struct http *http, const struct http_request *q,

@@ -30,6 +30,8 @@ pool_release(struct pool *p)
 	free(p->command);
 	free(p->group);
 	free(p->prefix);
+	free(p->scale_set);
+	argv_release(&p->scale_labels);
 	*p = POOL_INIT;
 }
 
@@ -246,6 +248,25 @@ check(const struct pool *p, struct err *err)
 		0;
 }
 
+/* Jobs of a scale set come with one label of ours: see scaleset.h. */
+static int
+load_scale_set(struct config *c, struct pool *p, struct err *err)
+{
+	CLEANUP_FREE char *label = NULL;
+	size_t i;
+
+	set_string(&p->scale_set, c, p->name, "scale-set");
+	if (!p->scale_set)
+		return 0;
+	if (parse_name(p->scale_set, "scale-set", err))
+		return err_wrap(err, "pool '%s'", p->name);
+	for (i = 0; p->nsets && i < p->sets[0].n; i++)
+		argv_push(&p->scale_labels, p->sets[0].v[i]);
+	pool_clear_labels(p);
+	label = xasprintf("scale-set:%s", p->scale_set);
+	return pool_add_labels(p, label, err);
+}
+
 static int
 load(struct config *c, const char *name, struct pool *p, struct err *err)
 {
@@ -258,7 +279,8 @@ load(struct config *c, const char *name, struct pool *p, struct err *err)
 	set_string(&p->group, c, name, "runner-group");
 	set_string(&p->prefix, c, name, "prefix");
 	load_images(c, p);
-	if (load_numbers(c, p, err) || load_labels(c, p, err))
+	if (load_numbers(c, p, err) || load_labels(c, p, err) ||
+		load_scale_set(c, p, err))
 		return -1;
 	return check(p, err);
 }

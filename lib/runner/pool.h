@@ -41,6 +41,10 @@ struct pool {
 	int64_t hold; /* ms that a failed one's place is kept; 0: not */
 	char *command; /* what runs in the place, split at white space */
 	char *group; /* runner group, or NULL */
+	/* Of a pool that is a runner scale set: then sets has one, of the
+	 * label "scale-set:NAME", and these are the labels at GitHub. */
+	char *scale_set; /* or NULL */
+	struct argv scale_labels;
 	char *prefix; /* of runner names */
 };
 
@@ -49,7 +53,8 @@ struct pools {
 	size_t n;
 };
 
-#define POOL_INIT ((struct pool){ .allow_images = ARGV_INIT })
+#define POOL_INIT ((struct pool){ .allow_images = ARGV_INIT, \
+	.scale_labels = ARGV_INIT })
 void pool_release(struct pool *p);
 #define CLEANUP_POOL __attribute__((cleanup(pool_release)))
 void pools_release(struct pools *p);

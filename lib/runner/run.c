@@ -17,6 +17,7 @@
 #include "lib/base/proc.h"
 #include "lib/base/signals.h"
 #include "lib/runner/github.h"
+#include "lib/runner/scaleset.h"
 #include "lib/runner/sync.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
@@ -64,6 +65,9 @@ mint(struct run *r, char **ret_jit, struct err *err)
 	struct github_runner old;
 	int64_t group = 0;
 
+	if (r->pool->scale_set)
+		return scaleset_jit(r->st, r->gh, r->pool, r->name,
+			&r->github_id, ret_jit, err);
 	if (json_parse(r->labels, strlen(r->labels), &labels, err))
 		return -1;
 	if (r->pool->group &&

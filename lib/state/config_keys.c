@@ -43,6 +43,7 @@ const struct config_key config_keys[] = {
 	{ "pool", true, "hold-on-failure", CONFIG_DURATION },
 	{ "pool", true, "runner-command", CONFIG_STRING },
 	{ "pool", true, "runner-group", CONFIG_STRING },
+	{ "pool", true, "scale-set", CONFIG_STRING },
 	{ "pool", true, "prefix", CONFIG_STRING },
 
 	{ "repo", true, "max", CONFIG_INT },

@@ -195,8 +195,9 @@ accepts()
 
 @test "a job moves forward only, and makes its runner busy" {
 	forge-webhook accept --delivery a --unsigned <body
-	sql "INSERT INTO runner (name, scope, labels, place, state, created_at)
-		VALUES ('r1', 'repo:acme/app', '[]', 'vm:x', 'idle', 1)"
+	sql "INSERT INTO runner (name, scope, labels, place, state, cpus,
+		memory, created_at)
+		VALUES ('r1', 'repo:acme/app', '[]', 'vm:x', 'idle', 1, 1, 1)"
 	payload 77 in_progress r1 >body
 	forge-webhook accept --delivery b --unsigned <body
 	[ "$(sql 'SELECT state, job FROM runner')" = 'busy|77' ]

@@ -47,6 +47,10 @@ class Control:
         out["pending_webhooks"] = self.hooks.pending
         out["faults"] = self.faults.rows
         out["requests"] = len(self.requests)
+        out["scalesets"] = [
+            dict(row, session=row["session"] is not None,
+                 statistics=self.store.scalesets.statistics(row))
+            for row in self.store.scalesets.sets.values()]
         return Answer(200, out)
 
     def get_requests(self, _req):
@@ -108,6 +112,8 @@ class Control:
         for key, value in req.json().items():
             if key == "runner_url_base":
                 self.store.runner_url = value
+            elif key == "poll":
+                self.store.scalesets.poll = value
             elif key in ("webhook_url", "rate_limit", "lost_after",
                          "offline_after"):
                 setattr(self.store.opts, key, value)
@@ -116,7 +122,12 @@ class Control:
         return Answer(200, {})
 
     def post_tokens_revoke(self, _req):
+        """Of installations, and of the Actions service."""
         self.store.tokens.clear()
+        self.store.scalesets.admins.clear()
+        for row in self.store.scalesets.sets.values():
+            if row["session"]:
+                row["session"]["token"] = "revoked"
         return Answer(200, {})
 
     # For the listener

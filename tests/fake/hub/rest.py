@@ -263,6 +263,7 @@ def rate_limit(api, req):
 def registration(api, req):
     scope = api.scope(req)
     token = "A" + f"{number(scope + str(time.time_ns())):028X}"
+    api.store.scalesets.registrations[token] = scope
     return Answer(201, {"token": token,
                         "expires_at": stamp(time.time() + 3600)})
 

@@ -42,6 +42,7 @@ class Store:
         self.hour = int(time.time())
         self.count = 0
         self.hooks = None  # set by the server: send(action, job)
+        self.scalesets = None  # likewise: tell(job)
 
     def next_id(self, base=0):
         """Run, job and delivery ids are beyond 32 bits, as GitHub's are."""
@@ -214,9 +215,14 @@ class Store:
     def tell(self, row):
         """A job changed: wake pollers, send the webhook."""
         self.hooks.send(row["status"], row)
+        self.scalesets.tell(row)
         self.changed()
 
     def fits(self, runner, job):
+        if runner.get("set") != job.get("set"):
+            return False
+        if runner.get("set"):
+            return True
         kind, _, name = runner["scope"].partition(":")
         repo = job["repo"].lower()
         if kind == "repo" and repo != name.lower():
