@@ -328,7 +328,7 @@ asked_before(const struct pools *pools, size_t at)
 	for (i = 0; i < at; i++) {
 		const struct pool *b = &pools->v[i];
 
-		if (!strcasecmp(a->scope, b->scope) &&
+		if (!b->scale_set && !strcasecmp(a->scope, b->scope) &&
 			!strcmp(a->github ? a->github : "",
 				b->github ? b->github : ""))
 			return true;
@@ -349,7 +349,8 @@ poll_jobs(struct state *st, int dry,
 	if (state_db(st, &p.db, err) || pools_load(st, &pools, err))
 		return -1;
 	for (i = 0; i < pools.n; i++)
-		if (!asked_before(&pools, i))
+		/* A scale set tells of its jobs, under ids of its own. */
+		if (!pools.v[i].scale_set && !asked_before(&pools, i))
 			poll_pool(&p, &pools.v[i]);
 	if (etag_prune(p.db, clock_wall() - WEEK, err))
 		return -1;
