@@ -48,7 +48,9 @@ make_argv(const struct json *spec, struct argv *a, struct err *err)
 	const char *root = json_str(spec, "root", NULL);
 	int64_t cpus = json_int(spec, "cpus", 1);
 
-	if (strcmp(net, "none") != 0)
+	bool tap = !strcmp(net, "tap");
+
+	if (!tap && strcmp(net, "none") != 0)
 		return err_set(err, ERR_USAGE, "net mode '%.40s' is not known",
 			net);
 	argv_pushv(a, (const char *[]){ PROGRAM, "--api-socket",
@@ -69,6 +71,12 @@ make_argv(const struct json *spec, struct argv *a, struct err *err)
 			      NULL });
 	if (root && push_disk(a, root, err))
 		return -1;
+	if (tap) {
+		argv_push(a, "--net");
+		argv_pushf(a, "fd=[%" PRId64 "],mac=%s,id=net0",
+			json_int(spec, "fds.net", -1),
+			json_str(spec, "net.mac", ""));
+	}
 	argv_pushv(a, (const char *[]){ "--vsock", "cid=3,socket=" VSOCK_FILE,
 			      "--rng", "src=/dev/urandom", "--serial", "tty",
 			      "--console", "off", "--pvpanic", "--seccomp",
@@ -135,7 +143,7 @@ caps(struct json *o)
 	json_put_str(o, "root", "disk");
 	json_put_str(o, "channel", "vsock");
 	json_put_str(o, "halt", "poweroff");
-	driver_put_words(o, "net", (const char *[]){ "none", NULL });
+	driver_put_words(o, "net", (const char *[]){ "none", "tap", NULL });
 	json_put_str(o, "address", "ours");
 	json_put_str(o, "exec", "agent");
 }

@@ -29,7 +29,7 @@ static const struct driver known[] = {
 		.nets = "user user+loopback tap none" },
 	{ "process", .tree = true, .nets = "none user user+loopback" },
 	{ "cloud-hypervisor", .machine = true, .vsock = true,
-		.nets = "none" },
+		.nets = "none tap" },
 	{ "firecracker", .machine = true, .vsock = true, .restart = true,
 		.nets = "none" },
 };

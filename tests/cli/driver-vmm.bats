@@ -54,6 +54,9 @@ option() { jq -r --arg o "$1" '.[index($o) + 1]'; }
 	[ "$(option --serial <argv)" = tty ]
 	[ "$(option --seccomp <argv)" = true ]
 	[ "$(jq -c 'index("--net")' argv)" = null ]
+	jq '.net = {"mode":"tap","mac":"02:00:00:00:00:01"} | .fds.net = 7' \
+		<<<"$spec" | driver-cloud-hypervisor argv >argv
+	[ "$(option --net <argv)" = 'fd=[7],mac=02:00:00:00:00:01,id=net0' ]
 	run -1 --separate-stderr driver-cloud-hypervisor argv \
 		<<<"$(jq '.root = "/a,readonly=off"' <<<"$spec")"
 	[ "$output" = '' ]
@@ -244,4 +247,17 @@ halt() { # DRIVER MODE
 		>out 2>err 3>&- 4>&- || true
 	grep -q 'forge-init: cannot reach the host by vsock: ' \
 		<(forge-vm logs novsock)
+}
+
+@test "vmm: cloud-hypervisor gets the tap by its fd" {
+	[ "$(id -u)" = 0 ] || skip 'needs root'
+	[ -c /dev/net/tun ] || skip 'no /dev/net/tun'
+	use_image busybox
+	# In a host of its own; the stand-in asks the kernel if it is a tap.
+	run -0 --separate-stderr unshare -n sh -c '
+		ip link set lo up && forge-vm setup >setup.log &&
+		forge-vm run --driver cloud-hypervisor --net tap -i busybox \
+			-- echo up'
+	[ "$output" = up ]
+	[ "$stderr" = '' ]
 }
