@@ -53,8 +53,8 @@ net_alias(struct state *st)
 	return xasprintf("forge:%s:", b.s);
 }
 
-int
-net_ask(const char *verb, const struct json *spec, struct json **ret,
+static int
+ask(const char *verb, const struct json *spec, int lock, struct json **ret,
 	struct err *err)
 {
 	CLEANUP_PROC struct proc p = PROC_INIT;
@@ -65,10 +65,21 @@ net_ask(const char *verb, const struct json *spec, struct json **ret,
 		return -1;
 	argv_push(&p.argv, path);
 	argv_push(&p.argv, verb);
+	if (lock >= 0) {
+		p.pass[p.npass++] = lock;
+		p.parent_death = SIGKILL;
+	}
 	json_write(spec, &in);
 	if (proc_run(&p, &in, &out, ANSWER_MAX, ANSWER_TIMEOUT, err))
 		return -1;
 	return ret ? json_parse(out.s, out.len, ret, err) : 0;
+}
+
+int
+net_ask(const char *verb, const struct json *spec, struct json **ret,
+	struct err *err)
+{
+	return ask(verb, spec, -1, ret, err);
 }
 
 /* ---- what is asked for ---- */
@@ -182,8 +193,8 @@ resolver_start(const struct json *spec, struct child *ret, struct err *err)
 
 int
 net_up(struct state *st, const struct vm_spec *vm,
-	const struct vm_address *a, const struct subnet *s, struct net *ret,
-	struct err *err)
+	const struct vm_address *a, const struct subnet *s, int lock,
+	struct net *ret, struct err *err)
 {
 	CLEANUP_JSON struct json *spec = NULL;
 
@@ -195,7 +206,7 @@ net_up(struct state *st, const struct vm_spec *vm,
 	if (net_spec_json(st, vm, a, s, &spec, err))
 		return -1;
 	net_tap_name(a->address, ret->tap);
-	if (net_ask("up", spec, NULL, err) ||
+	if (ask("up", spec, lock, NULL, err) ||
 		tap_open(ret->tap, &ret->fd, err))
 		return -1;
 	if (s->bridge || !strcmp(json_str(spec, "egress.mode", ""), "none"))

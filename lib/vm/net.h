@@ -66,11 +66,13 @@ int net_spec_json(struct state *st, const struct vm_spec *vm,
 
 /*
  * After the VM's row (the intent), before its boot.  Nothing without a tap.
- * ERR_USAGE: not root, or the host is not set up.
+ * lock is the VM's: the helper has it too, so that nobody buries the VM of a
+ * supervisor that dies here before the helper is dead as well.
+ * ERR_USAGE: not root.
  */
 int net_up(struct state *st, const struct vm_spec *vm,
-	const struct vm_address *a, const struct subnet *s, struct net *ret,
-	struct err *err) __attribute__((warn_unused_result));
+	const struct vm_address *a, const struct subnet *s, int lock,
+	struct net *ret, struct err *err) __attribute__((warn_unused_result));
 /* After the hypervisor's end, before the row's. */
 int net_down(struct net *n, struct err *err)
 	__attribute__((warn_unused_result));

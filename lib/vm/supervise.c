@@ -557,8 +557,9 @@ hypervisor_start(struct supervisor *s, struct err *err)
 		usernet_start(s->boot->spec.net, &s->address, &s->subnet, &net,
 			&s->usernet, err))
 		return -1;
-	if (net_up(s->st, &s->boot->spec, &s->address, &s->subnet, &s->net,
-		    err) || monitor_open(s, &monitor, err))
+	if (net_up(s->st, &s->boot->spec, &s->address, &s->subnet, s->lock,
+		    &s->net, err) ||
+		monitor_open(s, &monitor, err))
 		return -1;
 	timings_lap(&s->timings, TIMING_TAP);
 	list = (struct vm_fds){ channel, console, net < 0 ? s->net.fd : net,
