@@ -231,6 +231,21 @@ link_route(const char *name, const char *dst, int prefix, bool add,
 		add ? "make" : "remove", dst, prefix);
 }
 
+/* Attributes by their type; libmnl's own loop casts const away. */
+struct attributes {
+	const struct nlattr *of[IFLA_MAX + 1];
+};
+
+static int
+see_attribute(const struct nlattr *a, void *arg)
+{
+	struct attributes *t = arg;
+
+	if (mnl_attr_get_type(a) <= IFLA_MAX)
+		t->of[mnl_attr_get_type(a)] = a;
+	return MNL_CB_OK;
+}
+
 struct sought {
 	const char *dst;
 	int prefix;
@@ -241,19 +256,18 @@ static int
 see_route(const struct nlmsghdr *h, void *arg)
 {
 	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
+	struct attributes t = { { NULL } };
 	struct sought *s = arg;
-	const struct nlattr *a;
 	char text[INET6_ADDRSTRLEN];
 
 	if (m->rtm_type != RTN_UNREACHABLE || m->rtm_dst_len != s->prefix ||
 		m->rtm_table != RT_TABLE_MAIN)
 		return MNL_CB_OK;
-	mnl_attr_for_each(a, h, sizeof(*m))
-		if (mnl_attr_get_type(a) == RTA_DST &&
-			inet_ntop(m->rtm_family, mnl_attr_get_payload(a),
-				text, sizeof(text)) &&
-			!strcmp(text, s->dst))
-			s->found = 1;
+	(void)mnl_attr_parse(h, sizeof(*m), see_attribute, &t);
+	if (t.of[RTA_DST] && inet_ntop(m->rtm_family,
+		    mnl_attr_get_payload(t.of[RTA_DST]), text, sizeof(text)) &&
+		!strcmp(text, s->dst))
+		s->found = 1;
 	return MNL_CB_OK;
 }
 
@@ -285,18 +299,16 @@ struct walk {
 static int
 see_link(const struct nlmsghdr *h, void *arg)
 {
-	const char *name = NULL, *alias = NULL;
+	struct attributes t = { { NULL } };
 	const struct walk *w = arg;
-	const struct nlattr *a;
+	const char *alias;
 
-	mnl_attr_for_each(a, h, sizeof(struct ifinfomsg)) {
-		if (mnl_attr_get_type(a) == IFLA_IFNAME)
-			name = mnl_attr_get_str(a);
-		if (mnl_attr_get_type(a) == IFLA_IFALIAS)
-			alias = mnl_attr_get_str(a);
-	}
-	if (name && alias && !strncmp(alias, w->alias, strlen(w->alias)))
-		w->emit(name, alias, w->arg);
+	(void)mnl_attr_parse(h, sizeof(struct ifinfomsg), see_attribute, &t);
+	if (!t.of[IFLA_IFNAME] || !t.of[IFLA_IFALIAS])
+		return MNL_CB_OK;
+	alias = mnl_attr_get_str(t.of[IFLA_IFALIAS]);
+	if (!strncmp(alias, w->alias, strlen(w->alias)))
+		w->emit(mnl_attr_get_str(t.of[IFLA_IFNAME]), alias, w->arg);
 	return MNL_CB_OK;
 }
 
