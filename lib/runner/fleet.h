@@ -3,7 +3,7 @@
  *
  *	CLEANUP_FLEET struct fleet f = FLEET_INIT;
  *	fleet_load(st, &f, err)		configuration, jobs, runners, decision
- *	fleet_act(st, &f, err)		forge-runner start, as often as decided
+ *	fleet_act(st, &f, err)		forge-runner run, as often as decided
  *
  * What is decided against (f.plan.remove) is fleet_trim()'s work: it asks
  * GitHub and may take long.

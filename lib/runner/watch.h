@@ -3,7 +3,7 @@
  * person would run:
  *	forge-vm fsck, forge-runner sync	at the start and every 30 s
  *	forge-webhook ingest			when the spool has something
- *	forge-runner start --pool POOL		for each runner that is missing
+ *	forge-runner run --pool POOL		for each runner that is missing
  * Between passes it sleeps until an event is written, a body is spooled, a
  * back-off ends, the next sweep is due, or a signal comes.  It owns nothing
  * but the lock run/watch: runners and VMs outlive it.
