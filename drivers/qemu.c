@@ -78,6 +78,40 @@ add_escaped(struct buf *b, const char *s)
 }
 
 static void
+push_disk(struct argv *a, const char *id, const char *path,
+	const char *format, bool readonly)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	buf_addf(&b, "if=none,id=%s,format=%s,%sfile=", id,
+		strcmp(format, "qcow2") ? "raw" : "qcow2",
+		readonly ? "readonly=on," : "discard=unmap,");
+	add_escaped(&b, path);
+	argv_push(a, "-drive");
+	argv_push(a, b.s);
+	argv_push(a, "-device");
+	argv_pushf(a, "virtio-blk-device,drive=%s", id);
+}
+
+/* The root is before them: /dev/vdb and so on. */
+static void
+push_disks(struct argv *a, const struct json *spec)
+{
+	CLEANUP_JSON struct json *list = json_get(spec, "disks");
+	size_t i, n = list ? json_len(list, "") : 0;
+
+	for (i = 0; i < n; i++) {
+		CLEANUP_JSON struct json *d = json_at(list, i);
+		CLEANUP_FREE char *id = xasprintf("disk%zu", i);
+
+		if (d)
+			push_disk(a, id, json_str(d, "path", ""),
+				json_str(d, "format", "raw"),
+				json_bool(d, "readonly", false));
+	}
+}
+
+static void
 push_devices(struct argv *a, const struct json *spec)
 {
 	const char *root = json_str(spec, "root", NULL);
@@ -95,16 +129,9 @@ push_devices(struct argv *a, const struct json *spec)
 		json_int(spec, "fds.console", -1));
 	argv_pushv(a, (const char *[]){ "-serial", "chardev:console", NULL });
 	argv_pushv(a, (const char *[]){ "-device", "virtio-rng-device", NULL });
-	if (root) {
-		CLEANUP_BUF struct buf b = BUF_INIT;
-
-		buf_adds(&b, "if=none,id=root,format=raw,readonly=on,file=");
-		add_escaped(&b, root);
-		argv_push(a, "-drive");
-		argv_push(a, b.s);
-		argv_pushv(a, (const char *[]){ "-device",
-				      "virtio-blk-device,drive=root", NULL });
-	}
+	if (root)
+		push_disk(a, "root", root, "raw", true);
+	push_disks(a, spec);
 }
 
 static void
@@ -185,6 +212,7 @@ caps(struct json *o)
 {
 	json_put_bool(o, "machine", true);
 	json_put_str(o, "root", "disk");
+	json_put_bool(o, "disks", true);
 	driver_put_words(o, "net", (const char *[]){ "user", "user+loopback",
 					   "tap", "none", NULL });
 	json_put_str(o, "address", "ours");

@@ -1,4 +1,5 @@
 #include "cmd/forge-vm/forge-vm.h"
+#include "cmd/forge-vm/disk_options.h"
 #include "cmd/forge-vm/exec_options.h"
 #include "cmd/forge-vm/limit_options.h"
 
@@ -46,6 +47,7 @@ static int arg_timings, arg_restart, arg_again;
 			"hypervisor driver (vm.driver, else qemu)",          \
 			"NAME" },                                            \
 		LIMIT_OPTIONS,                                               \
+		DISK_OPTIONS,                                                \
 	{                                                                    \
 		"boot-timeout", 0, POPT_ARG_STRING, &arg_boot_timeout, 0,    \
 			"give up when it is not up by then "                 \
@@ -162,7 +164,8 @@ make_boot(struct state *st, struct vm_boot *boot, struct err *err)
 	if (arg_notify_fd >= 0 && fd_cloexec(arg_notify_fd, true))
 		return err_sys(err, "--notify-fd %d", arg_notify_fd);
 	return fill_numbers(c, boot, err) || check_names(&boot->spec, err) ||
-			limit_options_fill(&boot->spec, err) ?
+			limit_options_fill(&boot->spec, err) ||
+			disk_options_fill(&boot->spec.disk, err) ?
 		-1 :
 		0;
 }
@@ -247,6 +250,7 @@ supervise_args(struct state *st, const struct vm_boot *boot, struct argv *a)
 		argv_pushf(a, "--egress=%s", boot->spec.egress);
 	argv_pushf(a, "--cpus=%d", boot->spec.cpus);
 	argv_pushf(a, "--memory=%lld", (long long)boot->spec.memory);
+	disk_options_push(&boot->spec.disk, a);
 	argv_pushf(a, "--boot-timeout=%lldms", (long long)boot->boot_timeout);
 	limit_options_args(&boot->spec, a);
 	if (arg_restart)

@@ -25,7 +25,7 @@
 
 /* Their caps say the same (a test compares); asking would cost a process. */
 static const struct driver known[] = {
-	{ "qemu", .machine = true, .qmp = true,
+	{ "qemu", .machine = true, .qmp = true, .disks = true,
 		.nets = "user user+loopback tap none" },
 	{ "process", .tree = true, .nets = "none user user+loopback" },
 	{ "cloud-hypervisor", .machine = true, .vsock = true,
@@ -52,6 +52,7 @@ ask_caps(const char *name, struct driver *ret, struct err *err)
 		.tree = !strcmp(json_str(caps, "root", ""), "tree"),
 		.vsock = !strcmp(json_str(caps, "channel", ""), "vsock"),
 		.qmp = !strcmp(json_str(caps, "monitor", ""), "qmp"),
+		.disks = json_bool(caps, "disks", false),
 		.restart = !strcmp(json_str(caps, "halt", ""), "reboot") };
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
 	nets = json_get(caps, "net");
@@ -140,6 +141,21 @@ net_spec(const struct vm_spec *vm, const struct vm_address *a,
 }
 
 static int
+check_disks(const struct driver *d, const struct vm_spec *vm,
+	const struct image *image, struct err *err)
+{
+	if (disks_any(&vm->disk) && !d->disks)
+		return err_set(err, ERR_USAGE,
+			"driver '%s' has no disks of their own for VMs",
+			d->name);
+	if (disks_overlay(&vm->disk) && !image->root)
+		return err_set(err, ERR_USAGE,
+			"--disk: the root of image '%s' is its initramfs",
+			image->name);
+	return 0;
+}
+
+static int
 check_net(const struct driver *d, const char *mode, struct err *err)
 {
 	if (has_net(d, mode))
@@ -201,6 +217,8 @@ driver_spec(struct state *st, const struct vm_spec *vm,
 
 	if (driver_find(vm->driver, &d, err) || check_net(&d, vm->net, err))
 		return -1;
+	if (check_disks(&d, vm, image, err))
+		return -1;
 	if (d.machine && find_speed(st, &d, image, &accel, &khz, err))
 		return -1;
 	o = json_object();
@@ -211,6 +229,7 @@ driver_spec(struct state *st, const struct vm_spec *vm,
 	json_put_str(o, "root", image->root);
 	json_put_str(o, "rootfs", image->rootfs);
 	json_put(o, "tree", d.tree ? tree_spec(st, image) : json_string(NULL));
+	json_put(o, "disks", disks_json(&vm->disk, dir));
 	json_put_int(o, "cpus", vm->cpus);
 	json_put_int(o, "memory_mb", vm->memory >> 20);
 	json_put_str(o, "accel", accel);

@@ -18,6 +18,7 @@
  * The spec:
  *	{"name","dir","kernel","initramfs","root" (or null),"rootfs",
  *	 "tree":{"path","id_base"} or null,
+ *	 "disks":[{"path","format","readonly"}], after the root,
  *	 "cpus","memory_mb","accel":"kvm|tcg","tsc_khz" (0: not known),
  *	 "net":{"mode":"none"} or {"mode":"user"|"user+loopback",
  *		"address","prefix",
@@ -53,6 +54,7 @@ struct driver {
 	bool vsock; /* "channel":"vsock": the guest connects, see vsock.h */
 	bool qmp; /* "monitor":"qmp": is given a socket for that */
 	bool restart; /* "halt":"reboot": guests end by that */
+	bool disks; /* "disks": takes those of the spec */
 	bool tree; /* "root":"tree": wants a directory, not a disk */
 	char nets[64]; /* "net": modes by spaces, the default first */
 };

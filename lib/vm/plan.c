@@ -31,6 +31,20 @@ add_tap(struct json *list, const struct vm_spec *spec,
 	json_push_str(list, rules);
 }
 
+static void
+push_disks(const struct vm_spec *spec, struct json *list)
+{
+	CLEANUP_FREE char *disk = xasprintf("files: vm/%s/" DISK_FILE,
+		spec->name);
+	CLEANUP_FREE char *seed = xasprintf("files: vm/%s/" DISK_SEED,
+		spec->name);
+
+	if (disks_overlay(&spec->disk))
+		json_push_str(list, disk);
+	if (spec->disk.user_data)
+		json_push_str(list, seed);
+}
+
 static struct json *
 changes(const struct vm_spec *spec, const struct vm_address *a,
 	const struct json *driver)
@@ -58,6 +72,7 @@ changes(const struct vm_spec *spec, const struct vm_address *a,
 	if (usernet_mode(spec->net))
 		json_push_str(list, "process: passt, the guest's network");
 	json_push_str(list, dir);
+	push_disks(spec, list);
 	if (tree && !fs_exists(AT_FDCWD, tree)) {
 		CLEANUP_FREE char *unpack = xasprintf(
 			"files: image/%s/tree, unpacked once", spec->image);

@@ -106,7 +106,9 @@ send_config(struct supervisor *s)
 	if (s->image.root) {
 		add_config(&b, "root", "/dev/vda");
 		add_config(&b, "rootfs", s->image.rootfs);
-		add_config(&b, "overlay", "tmpfs");
+		add_config(&b, "overlay",
+			disks_overlay(&s->boot->spec.disk) ? "/dev/vdb" :
+							     "tmpfs");
 	}
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)snprintf(text, sizeof(text), "%lld",
@@ -539,6 +541,18 @@ monitor_open(struct supervisor *s, int *ret_theirs, struct err *err)
 }
 
 static int
+make_disks(struct supervisor *s, struct err *err)
+{
+	const struct vm_spec *spec = &s->boot->spec;
+	CLEANUP_FREE char *dir = xasprintf("%s/vm/%s", state_path(s->st),
+		spec->name);
+
+	return disks_any(&spec->disk) ?
+		disks_make(&spec->disk, dir, spec->name, err) :
+		0;
+}
+
+static int
 hypervisor_start(struct supervisor *s, struct err *err)
 {
 	CLEANUP_JSON struct json *spec = NULL;
@@ -559,7 +573,7 @@ hypervisor_start(struct supervisor *s, struct err *err)
 		return -1;
 	if (net_up(s->st, &s->boot->spec, &s->address, &s->subnet, s->lock,
 		    &s->net, err) ||
-		monitor_open(s, &monitor, err))
+		monitor_open(s, &monitor, err) || make_disks(s, err))
 		return -1;
 	timings_lap(&s->timings, TIMING_TAP);
 	list = (struct vm_fds){ channel, console, net < 0 ? s->net.fd : net,

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include "lib/base/err.h"
 #include "lib/base/json.h"
+#include "lib/vm/disk.h"
 
 struct state;
 struct db;
@@ -37,6 +38,7 @@ struct vm_spec {
 	const char *egress; /* of a tap: as egress.h has it; else NULL */
 	int cpus;
 	int64_t memory; /* bytes, whole MiB */
+	struct disk_spec disk;
 	bool keep; /* the row stays when it ends */
 	struct vm_limits limits;
 	int64_t ttl; /* ms that it may live; 0: any time */
