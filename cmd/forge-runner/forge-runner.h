@@ -25,6 +25,7 @@ int cmd_stop(int argc, const char **argv, struct err *err);
 int cmd_rm(int argc, const char **argv, struct err *err);
 int cmd_logs(int argc, const char **argv, struct err *err);
 int cmd_scaleset(int argc, const char **argv, struct err *err);
+int cmd_check(int argc, const char **argv, struct err *err);
 int cmd_sync(int argc, const char **argv, struct err *err);
 int cmd_hold(int argc, const char **argv, struct err *err);
 int cmd_trim(int argc, const char **argv, struct err *err);

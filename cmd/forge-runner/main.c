@@ -40,6 +40,8 @@ static const struct verb verbs[] = {
 	{ "scaleset", "POOL", "wait for the jobs of a pool's runner scale set",
 		NULL, 1, 1, 0, cmd_scaleset,
 		"forge-runner pools -q .name 2>/dev/null" },
+	{ "check", "", "can we do at GitHub what is configured?", NULL, 0, 0,
+		0, cmd_check, NULL },
 	{ "sync", "", "repair after crashes; with --jobs, after lost webhooks",
 		sync_options, 0, 0, 0, cmd_sync, NULL },
 };
