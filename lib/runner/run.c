@@ -80,7 +80,14 @@ mint(struct run *r, char **ret_jit, struct err *err)
 	if (err->code != ERR_EXISTS)
 		return -1;
 	*err = ERR_INIT;
-	if (github_runner_find(r->gh, r->pool->scope, r->name, &old, err) ||
+	if (github_runner_find(r->gh, r->pool->scope, r->name, &old, err))
+		return -1;
+	/* Ours was never handed over.  What is not ours is not removed. */
+	if ((old.online || old.busy) && !runner_removed(r->db, r->name, err))
+		return err_set(err, ERR_EXISTS,
+			"'%s' at '%s' is another one that is alive", r->name,
+			r->pool->scope);
+	if (err->code ||
 		github_runner_remove(r->gh, r->pool->scope, old.id, err))
 		return -1;
 	return github_jit(r->gh, r->pool->scope, r->name, group, labels,
