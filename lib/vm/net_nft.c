@@ -219,31 +219,49 @@ nft_table_exists(struct err *err)
 	return strstr(out.s, "\"name\": \"forge\"") != NULL;
 }
 
-/* One by one: it may be there in part. */
+/* What a guest has, in the order in which it can go. */
+static const char *const parts[][2] = {
+	{ "element inet forge egress { \"", "\" }" },
+	{ "chain inet forge ", "" }, /* the rest with egress allow only */
+	{ "chain inet forge ", "_out" },
+	{ "set inet forge ", "_4" },
+	{ "set inet forge ", "_6" },
+};
+
+/* 0 gone, 1 one of them is not there, -1. */
+static int
+remove_parts(const char *tap, size_t from, size_t to, struct err *err)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	size_t i;
+
+	for (i = from; i < to; i++)
+		buf_addf(&b, "delete %s%s%s\n", parts[i][0], tap,
+			parts[i][1]);
+	if (!nft_run(b.s, NULL, err))
+		return 0;
+	if (err->code != ERR_NOTFOUND)
+		return -1;
+	*err = ERR_INIT;
+	return 1;
+}
+
+/*
+ * At once where it is whole, for each transaction waits for all processors;
+ * else one by one, what there is.
+ */
 int
 nft_guest_remove(const char *tap, struct err *err)
 {
-	static const char *const steps[][2] = {
-		{ "element inet forge egress { \"", "\" }" },
-		{ "chain inet forge ", "" },
-		{ "chain inet forge ", "_out" },
-		{ "set inet forge ", "_4" },
-		{ "set inet forge ", "_6" },
-	};
+	int rc = remove_parts(tap, 0, ARRAY_SIZE(parts), err);
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(steps); i++) {
-		CLEANUP_BUF struct buf b = BUF_INIT;
-
-		buf_addf(&b, "delete %s%s%s\n", steps[i][0], tap,
-			steps[i][1]);
-		if (!nft_run(b.s, NULL, err))
-			continue;
-		if (err->code != ERR_NOTFOUND)
-			return -1;
-		*err = ERR_INIT;
-	}
-	return 0;
+	if (rc <= 0)
+		return rc;
+	rc = remove_parts(tap, 0, 2, err);
+	for (i = 0; rc >= 0 && i < ARRAY_SIZE(parts); i++)
+		rc = remove_parts(tap, i, i + 1, err);
+	return rc < 0 ? -1 : 0;
 }
 
 /* The tap of a chain or set: its name without "_out", "_4", "_6". */
