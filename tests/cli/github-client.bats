@@ -379,6 +379,42 @@ limited()
 	[[ $stderr == "github_client: app-id and key-file of github 'hub' do not fit (this host's clock is "*" s ahead of GitHub's): GET "* ]]
 }
 
+@test "GitHub's clock is another: what is minted is good by it" {
+	app_auth
+	direct
+	fake POST /config '{"skew":7200,"token_ttl":3600}' >/dev/null
+	client 3 find $scope none
+	[ "$stderr" = "github_client: no runner 'none' at GitHub" ]
+	fake POST /config '{"skew":0}' >/dev/null
+}
+
+@test "an installation token that is expired is replaced" {
+	app_auth
+	direct
+	fake POST /config '{"token_ttl":1}' >/dev/null
+	client 3 find $scope none
+	sleep 1.1
+	client 3 find $scope none
+	fake POST /config '{"token_ttl":3600}' >/dev/null
+	[ "$(asked | grep -c access_tokens)" = 2 ]
+}
+
+@test "every other fault: what the client says, and how often it asks" {
+	direct
+	for row in '401 6 1' '404 3 1' '409 4 1' '422 1 1' '500 6 4' \
+		'503 6 4'; do
+		read -r code exit times <<<"$row"
+		fault "{\"match\":{\"method\":\"GET\",\"path\":\"runners\"},\"status\":$code,\"times\":-1}"
+		before=$(asked | wc -l)
+		client "$exit" find $scope none
+		[[ $stderr == *" failed: $code: fault" ]]
+		[ "$(($(asked | wc -l) - before))" = "$times" ]
+		fake DELETE /faults
+	done
+	fault '{"match":{"method":"GET","path":"runners"},"delay_ms":1500}'
+	client 3 find $scope none # slow, and not asked twice
+}
+
 @test "403 that is no rate limit" {
 	fault '{"match":{"path":"actions/runners"},"status":403,"headers":{"X-RateLimit-Remaining":"5"},"body":{"message":"Resource not accessible by integration"}}'
 	client 6 find $scope none

@@ -115,7 +115,7 @@ class Control:
             elif key == "poll":
                 self.store.scalesets.poll = value
             elif key in ("webhook_url", "rate_limit", "lost_after",
-                         "offline_after"):
+                         "offline_after", "skew", "token_ttl"):
                 setattr(self.store.opts, key, value)
             else:
                 return error(422, f"cannot change '{key}'")

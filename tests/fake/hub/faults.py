@@ -4,7 +4,7 @@ import re
 import threading
 
 KNOWN = {"match", "status", "headers", "body", "delay_ms", "cut", "times",
-         "after", "drop", "copies"}
+         "after", "drop", "copies", "reorder"}
 
 
 class Faults:

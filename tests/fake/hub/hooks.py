@@ -61,6 +61,13 @@ class Hooks:
         row["id"] = self.store.next_id(DELIVERY_IDS)
         row["headers"] = self.headers(row)
         self.pending += 1
+        if fault.get("reorder"):
+            # Later than those that come after it.
+            timer = threading.Timer(fault.get("delay_ms", 1000) / 1000,
+                                    self.queue.put, ((row, {}),))
+            timer.daemon = True
+            timer.start()
+            return
         self.queue.put((row, fault))
 
     def redeliver(self, row):

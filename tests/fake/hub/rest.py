@@ -108,7 +108,8 @@ class Api:
 
     def check_jwt(self, token):
         try:
-            auth.check_jwt(token, self.key, self.issuers, int(time.time()))
+            auth.check_jwt(token, self.key, self.issuers,
+                           int(time.time() + self.opts.skew))
         except auth.Refused as why:
             if str(why) == "Integration not found":
                 raise error(404, str(why)) from None

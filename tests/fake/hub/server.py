@@ -169,6 +169,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if f"x-ratelimit-{name}" not in given:
                 headers[f"x-ratelimit-{name}"] = value
 
+    def date_time_string(self, timestamp=None):
+        """The Date of answers, by a clock that may be wrong."""
+        skew = self.hub.store.opts.skew if self.hub else 0
+        return super().date_time_string((timestamp or time.time()) + skew)
+
     def log_message(self, *_args):
         """The journal is kept by note()."""
 
