@@ -190,17 +190,26 @@ buried()
 	! forge-vm show "$1" >/dev/null 2>&1
 }
 
+# supervisor VM: its pid
+supervisor()
+{
+	local identity
+	identity=$(forge-vm show "$1" -q .supervisor 2>/dev/null) || return 1
+	identity=${identity#*:}
+	echo "${identity%%:*}"
+}
+
 @test "a supervisor that is killed: its tap goes with its VM" {
 	use_image
 	host forge-vm setup
 	clean=$(network)
 	configure 'nameserver = 192.0.2.2'
-	for delay in 0.05 0.1 0.15 0.25 0.4 1.5; do
+	for delay in 0 0.02 0.05 0.1 0.3 1.5; do
 		host forge-vm run --image busybox --net tap -n dead \
 			--egress allow=good.test -- sleep 60 &
+		wait_until 5 supervisor dead
 		sleep "$delay"
-		pid=$(forge-vm show dead -q .supervisor | cut -d: -f2) || pid=
-		kill -KILL "${pid:-$!}"
+		kill -KILL "$(supervisor dead)"
 		wait $! || :
 		wait_until 5 buried dead
 		[ "$(network)" = "$clean" ]
