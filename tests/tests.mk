@@ -26,4 +26,5 @@ bench: all
 	tests/bench/run $(BUILD)
 
 soak: all
+	tests/soak/vm $(BUILD)
 	SOAK=1 tests/run $(BUILD) fault
