@@ -136,8 +136,8 @@ CREATE TABLE runner (
 	state TEXT NOT NULL CHECK (state IN
 		('starting', 'booted', 'registering', 'idle', 'busy', 'ending',
 		'held', 'done')),
-	cpus INTEGER NOT NULL,    -- of the VM, where the place is one
-	memory INTEGER NOT NULL,  -- bytes, likewise
+	cpus INTEGER NOT NULL DEFAULT 0, -- of the VM, where the place is one
+	memory INTEGER NOT NULL DEFAULT 0, -- bytes, likewise
 	on_demand INTEGER NOT NULL DEFAULT 0, -- 1: goes when no job waits
 	asked_at INTEGER,         -- GitHub was last asked to remove it
 	version TEXT,             -- of the listener, as it says
