@@ -57,11 +57,11 @@ make_services()
 {
 	mkdir -p web
 	echo the page >web/index.html
-	background web.log internet python3 -u -m http.server --bind :: \
+	background web.log ip netns exec "$NET-inet" python3 -u -m http.server --bind :: \
 		-d web 80
-	background host.log host python3 -u -m http.server --bind :: \
+	background host.log ip netns exec "$NET-host" python3 -u -m http.server --bind :: \
 		-d web 8000
-	background dns.log internet dnsmasq -k -C /dev/null --no-resolv \
+	background dns.log ip netns exec "$NET-inet" dnsmasq -k -C /dev/null --no-resolv \
 		--no-hosts --log-queries --log-facility=- --local-ttl=60 \
 		--user=root --local=/test/ --listen-address=192.0.2.2 --bind-interfaces \
 		--address=/good.test/192.0.2.11 \
