@@ -51,7 +51,7 @@ ifdef DEVELOPER
 ALL_CFLAGS += -Werror
 endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
-# libarchive is loaded when it is used: lib/vm/archive_load.c.
+# These two are loaded when they are used: archive_load.c, http_curl.c.
 # libmnl, libnftables and libldns are forge-net's alone.
 LIBS := $(filter-out -larchive -lmnl -lnftables,$(shell $(PKG_CONFIG) --libs $(PKGS) \
 	2>/dev/null)) -ljq
@@ -139,7 +139,7 @@ $(BUILD)/libexec/forge-init: $(INIT_SRC) $(wildcard cmd/forge-init/*.h) \
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libforge.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libforge.a $(LIBS) -larchive $(NET_LIBS)
+	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libforge.a $(LIBS) -larchive -lcurl $(NET_LIBS)
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

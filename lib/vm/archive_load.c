@@ -11,54 +11,17 @@
  */
 #include <archive.h>
 #include <archive_entry.h>
-#include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "lib/base/err.h"
+#define LAZY_SONAME "libarchive.so.13"
+#include "lib/base/lazy.h"
 #include "lib/base/banned.h"
 
-#define SONAME "libarchive.so.13"
-
-/* dlsym() gives a data pointer: copied, since ISO C has no cast for it. */
-static int
-load(const char *name, void *fn, size_t size)
-{
-	static void *lib;
-	void *p;
-
-	if (!lib)
-		lib = dlopen(SONAME, RTLD_NOW | RTLD_LOCAL);
-	p = lib ? dlsym(lib, name) : NULL;
-	memcpy(fn, &p, size);
-	return p ? 0 : -1;
-}
-
-/* how: return, or nothing */
-#define FN_HOW(ret, name, params, args, how)                       \
-	ret name params                                            \
-	{                                                          \
-		static __typeof__(&name) fn;                       \
-                                                                   \
-		if (!fn && load(#name, &fn, sizeof(fn)))           \
-			BUG(SONAME " without %s", #name);          \
-		how fn args;                                       \
-	}
-#define FN(ret, name, params, args) FN_HOW(ret, name, params, args, return)
-#define FN_VOID(name, params, args) FN_HOW(void, name, params, args, )
-#define FN_NEW(ret, name)                                          \
-	ret name(void)                                             \
-	{                                                          \
-		static __typeof__(&name) fn;                       \
-                                                                   \
-		return fn || !load(#name, &fn, sizeof(fn)) ? fn() : \
-							     NULL; \
-	}
-#define FN_A(name) FN(int, name, (struct archive *a), (a))
-#define FN_E(ret, name) FN(ret, name, (struct archive_entry *e), (e))
+#define FN_A(name) LAZY(int, name, (struct archive *a), (a))
+#define FN_E(ret, name) LAZY(ret, name, (struct archive_entry *e), (e))
 #define FN_SET(name, type) \
-	FN_VOID(name, (struct archive_entry *e, type v), (e, v))
+	LAZY_VOID(name, (struct archive_entry *e, type v), (e, v))
 
 typedef struct archive *reader;
 typedef struct archive_entry *entry;
@@ -66,7 +29,7 @@ typedef const char *text;
 
 /* ---- reading ---- */
 
-FN_NEW(reader, archive_read_new)
+LAZY_NEW(reader, archive_read_new)
 FN_A(archive_read_free)
 FN_A(archive_read_support_filter_bzip2)
 FN_A(archive_read_support_filter_gzip)
@@ -79,42 +42,42 @@ FN_A(archive_read_support_format_cpio)
 FN_A(archive_read_support_format_empty)
 FN_A(archive_read_support_format_raw)
 FN_A(archive_read_support_format_tar)
-FN(int, archive_read_open,
+LAZY(int, archive_read_open,
 	(struct archive *a, void *arg, archive_open_callback *o,
 		archive_read_callback *r, archive_close_callback *c),
 	(a, arg, o, r, c))
-FN(int, archive_read_open_fd, (struct archive *a, int fd, size_t n),
+LAZY(int, archive_read_open_fd, (struct archive *a, int fd, size_t n),
 	(a, fd, n))
-FN(int, archive_read_open_filename,
+LAZY(int, archive_read_open_filename,
 	(struct archive *a, const char *path, size_t n), (a, path, n))
-FN(int, archive_read_open_memory, (struct archive *a, const void *p, size_t n),
+LAZY(int, archive_read_open_memory, (struct archive *a, const void *p, size_t n),
 	(a, p, n))
-FN(int, archive_read_next_header,
+LAZY(int, archive_read_next_header,
 	(struct archive *a, struct archive_entry **e), (a, e))
-FN(la_ssize_t, archive_read_data, (struct archive *a, void *p, size_t n),
+LAZY(la_ssize_t, archive_read_data, (struct archive *a, void *p, size_t n),
 	(a, p, n))
-FN(int, archive_read_data_block,
+LAZY(int, archive_read_data_block,
 	(struct archive *a, const void **p, size_t *n, la_int64_t *at),
 	(a, p, n, at))
 FN_A(archive_read_data_skip)
 
 /* ---- writing ---- */
 
-FN_NEW(reader, archive_write_new)
+LAZY_NEW(reader, archive_write_new)
 FN_A(archive_write_close)
 FN_A(archive_write_fail)
 FN_A(archive_write_free)
 FN_A(archive_write_set_format_pax)
 FN_A(archive_write_set_format_pax_restricted)
-FN(int, archive_write_set_bytes_in_last_block, (struct archive *a, int n),
+LAZY(int, archive_write_set_bytes_in_last_block, (struct archive *a, int n),
 	(a, n))
-FN(int, archive_write_open,
+LAZY(int, archive_write_open,
 	(struct archive *a, void *arg, archive_open_callback *o,
 		archive_write_callback *w, archive_close_callback *c),
 	(a, arg, o, w, c))
-FN(int, archive_write_header, (struct archive *a, struct archive_entry *e),
+LAZY(int, archive_write_header, (struct archive *a, struct archive_entry *e),
 	(a, e))
-FN(la_ssize_t, archive_write_data,
+LAZY(la_ssize_t, archive_write_data,
 	(struct archive *a, const void *p, size_t n), (a, p, n))
 
 /* ---- both ---- */
@@ -122,29 +85,27 @@ FN(la_ssize_t, archive_write_data,
 FN_A(archive_errno)
 FN_A(archive_free)
 FN_A(archive_filter_count)
-FN(text, archive_error_string, (struct archive *a), (a))
-FN(int, archive_filter_code, (struct archive *a, int n), (a, n))
-FN(la_int64_t, archive_filter_bytes, (struct archive *a, int n), (a, n))
+LAZY(text, archive_error_string, (struct archive *a), (a))
+LAZY(int, archive_filter_code, (struct archive *a, int n), (a, n))
+LAZY(la_int64_t, archive_filter_bytes, (struct archive *a, int n), (a, n))
 
 void
 archive_set_error(struct archive *a, int e, const char *fmt, ...)
 {
-	static __typeof__(&archive_set_error) fn;
+	LAZY_FIND(archive_set_error, fn);
 	char line[512];
 	va_list ap;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	if (!fn && load("archive_set_error", &fn, sizeof(fn)))
-		BUG(SONAME " without %s", "archive_set_error");
 	fn(a, e, "%s", line);
 }
 
 /* ---- entries ---- */
 
-FN_NEW(entry, archive_entry_new)
-FN_VOID(archive_entry_free, (struct archive_entry *e), (e))
+LAZY_NEW(entry, archive_entry_new)
+LAZY_VOID(archive_entry_free, (struct archive_entry *e), (e))
 FN_E(text, archive_entry_hardlink)
 FN_E(text, archive_entry_pathname)
 FN_E(text, archive_entry_symlink)
@@ -168,12 +129,12 @@ FN_SET(archive_entry_set_perm, __LA_MODE_T)
 FN_SET(archive_entry_set_rdev, dev_t)
 FN_SET(archive_entry_set_size, la_int64_t)
 FN_SET(archive_entry_set_uid, la_int64_t)
-FN_VOID(archive_entry_set_mtime, (struct archive_entry *e, time_t s, long ns),
+LAZY_VOID(archive_entry_set_mtime, (struct archive_entry *e, time_t s, long ns),
 	(e, s, ns))
 FN_E(int, archive_entry_xattr_reset)
-FN(int, archive_entry_xattr_next,
+LAZY(int, archive_entry_xattr_next,
 	(struct archive_entry *e, const char **name, const void **v, size_t *n),
 	(e, name, v, n))
-FN_VOID(archive_entry_xattr_add_entry,
+LAZY_VOID(archive_entry_xattr_add_entry,
 	(struct archive_entry *e, const char *name, const void *v, size_t n),
 	(e, name, v, n))
