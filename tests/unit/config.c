@@ -149,7 +149,8 @@ test_table(void)
 	for (i = 0; i < config_keys_count; i++) {
 		const struct config_key *a = &config_keys[i];
 
-		upper += a->key[strspn(a->key, "abcdefghijklmnopqrstuvwxyz-")];
+		upper += a->key[strspn(a->key,
+			"abcdefghijklmnopqrstuvwxyz0123456789-")] != 0;
 		for (j = 0; j < i; j++)
 			twice += !strcmp(a->section, config_keys[j].section) &&
 				!strcmp(a->key, config_keys[j].key) &&
