@@ -518,13 +518,13 @@ listener_home()
 }
 
 @test "run: a name that lives elsewhere is not taken from it" {
-	forge-runner start --pool here --name twin-$BATS_TEST_NUMBER
+	forge-runner start --pool here --name "twin-$BATS_TEST_NUMBER"
 	wait_until 10 grep -q Listening \
 		"$FORGE_STATE/runner/twin-$BATS_TEST_NUMBER/log"
 	mkdir -m 700 other
 	cp "$FORGE_STATE/config" other/
 	run -4 --separate-stderr forge-runner run -C other --pool here \
-		--name twin-$BATS_TEST_NUMBER
+		--name "twin-$BATS_TEST_NUMBER"
 	[[ "$stderr" == *"'twin-$BATS_TEST_NUMBER' at 'repo:$REPO' is another one that is alive" ]]
 	[ "$(runners_at_github)" = 1 ]
 	state_is "twin-$BATS_TEST_NUMBER" idle

@@ -97,7 +97,7 @@ setup_file()
 
 teardown_file()
 {
-	cd "$BATS_FILE_TMPDIR"
+	cd "$BATS_FILE_TMPDIR" || return
 	export FORGE_STATE=$PWD/state PATH=$BUILD/bin:$BUILD/libexec:$PATH
 	forge-vm list -q .name | xargs -r ip netns exec "$NET-host" \
 		forge-vm destroy || :
@@ -108,7 +108,7 @@ teardown_file()
 
 setup()
 {
-	cd "$BATS_FILE_TMPDIR"
+	cd "$BATS_FILE_TMPDIR" || return
 	export FORGE_STATE=$PWD/state LC_ALL=C FORGE_CONFIG=/dev/null
 	export PATH=$BUILD/bin:$BUILD/libexec:$PATH
 }
@@ -125,7 +125,9 @@ address6()
 
 tap()
 {
-	printf 'forge-%02x%02x%02x%02x' $(address "$1" | tr . ' ')
+	local IFS=. byte
+	printf forge-
+	for byte in $(address "$1"); do printf %02x "$byte"; done
 }
 
 @test "egress all: the internet is reached, with the host's address" {

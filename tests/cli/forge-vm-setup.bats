@@ -100,7 +100,7 @@ table inet forge: removed" ]
 @test "setup with IPv6; what was so before stays so" {
 	configure 'subnet6 = fd12:3456:789a::/64'
 	host sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
-	before=$(network)
+	was=$(network)
 	run -0 host forge-vm setup
 	[ "$output" = "table inet forge: made
 route unreachable 10.127.0.0/16: made
@@ -109,7 +109,7 @@ route unreachable fd12:3456:789a::/64: made" ]
 	run -0 host forge-vm setup
 	[ "$output" = "" ]
 	run -0 host forge-vm setup --undo
-	[ "$(network)" = "$before" ]
+	[ "$(network)" = "$was" ]
 }
 
 @test "setup puts right what somebody took away, or configured anew" {
