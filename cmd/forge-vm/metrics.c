@@ -14,7 +14,7 @@ cmd_metrics(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) || vm_metrics(st, &text, err) ||
+	if (state_open(&st, err) || vm_openmetrics(st, &text, err) ||
 		output_text(&text, err))
 		return err_status(err->code);
 	return EXIT_OK;

@@ -33,7 +33,7 @@ static const struct metric table[] = {
 };
 
 int
-vm_metrics(struct state *st, struct buf *out, struct err *err)
+vm_openmetrics(struct state *st, struct buf *out, struct err *err)
 {
 	struct db *db;
 

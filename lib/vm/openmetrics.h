@@ -11,7 +11,7 @@
 struct state;
 
 /* Adds to out. */
-int vm_metrics(struct state *st, struct buf *out, struct err *err)
+int vm_openmetrics(struct state *st, struct buf *out, struct err *err)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -73,9 +73,9 @@ option() { jq -r --arg o "$1" '.[index($o) + 1]'; }
 
 @test "driver: what is no specification is refused in one line" {
 	run -2 --separate-stderr bash -c \
-		"jq '.net.mode = \"tap\"' <<<'$spec' | '$driver' argv"
+		"jq '.net.mode = \"pigeon\"' <<<'$spec' | '$driver' argv"
 	[ "$output" = '' ]
-	[ "$stderr" = "driver-qemu: net mode 'tap' is not known" ]
+	[ "$stderr" = "driver-qemu: net mode 'pigeon' is not known" ]
 	for bad in '' '{' 'nonsense'; do
 		status=0
 		"$driver" argv <<<"$bad" >out 2>err || status=$?

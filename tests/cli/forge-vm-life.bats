@@ -108,7 +108,7 @@ $i" ]
 @test "exec: in a VM that does not run" {
 	run -125 --separate-stderr forge-vm exec nope true
 	[ "$output" = '' ]
-	[ "$stderr" = "forge-vm: VM 'nope' does not run; 'forge-vm list' shows those there are" ]
+	[ "$stderr" = "forge-vm: no VM 'nope'; 'forge-vm list' shows those there are" ]
 }
 
 @test "kill -9 of the supervisor: the next look buries it" {
