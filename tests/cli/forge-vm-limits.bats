@@ -118,8 +118,11 @@ cgroup forge.slice/$(state_id)-stray: no VM lives in it" ]
 	forge-vm exec place -- sh -c \
 		'timeout 2 sh -c "while :; do :; done" &
 		timeout 2 sh -c "while :; do :; done"; wait' || true
-	file=$(cgroup_file place cpu.stat)
-	[ "$(sed -n 's/^nr_throttled //p' "$file")" -gt 0 ] ||
+	# with version 1 there is a cpu.stat in version 2's tree as well
+	throttled=$(find /sys/fs/cgroup -name cpu.stat \
+		-path "*/forge.slice/$(state_id)-place/*" \
+		-exec sed -n 's/^nr_throttled //p' {} +)
+	[ "$throttled" -gt 0 ] ||
 		[ "$(cut -d. -f1 /proc/loadavg)" -ge "$(nproc)" ]
 }
 
