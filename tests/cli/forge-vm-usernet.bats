@@ -98,7 +98,7 @@ ask() { # NET
 	[ "$stderr" = 'forge-vm: --net user needs passt: install it, or use --net none' ]
 	[ -z "$(forge-vm list)$(forge-vm lease list)" ]
 	run -2 --separate-stderr forge-vm run -i busybox --net nowhere -- true
-	[ "${stderr_lines[0]}" = "forge-vm: --net: 'nowhere' is not none, user or user+loopback" ]
+	[ "${stderr_lines[0]}" = "forge-vm: --net: 'nowhere' is not none, user, user+loopback or tap" ]
 }
 
 @test "net user: a host without a route is told of" {

@@ -110,7 +110,7 @@ no_steps() { [ -z "$(squeue -h -s)" ] && [ -z "$(squeue -h)" ]; }
 	[ "$(squeue -h -s | wc -l)" = 1 ]
 	run -0 forge-runner stop "$name"
 	wait_until 20 no_steps
-	[ "$(forge-runner show "$name" -q '[.state, .result] | @tsv')" = $'done\tcancelled' ]
+	[ "$(forge-runner show "$name" -q '[.state, .result] | @tsv')" = $'done\tunused' ]
 	[ "$(fake GET /state | jq -r '.runners | length')" = 0 ]
 }
 
