@@ -201,7 +201,7 @@ open_vsock(struct agent *a)
 	a->vsock = true;
 	if (!wait_for(vsock_there, &a, PORT_WAIT))
 		return;
-	a->fd = vsock_open(); /* once more, for its errno */
+	a->fd = a->out = vsock_open(); /* once more, for its errno */
 	if (a->fd < 0)
 		fault(a, "cannot reach the host by vsock", "");
 }
@@ -215,7 +215,7 @@ open_port(struct agent *a)
 	}
 	if (wait_for(port_there, NULL, PORT_WAIT))
 		fault(a, "no port named", CHANNEL_PORT);
-	a->fd = open(port, O_RDWR | O_CLOEXEC);
+	a->fd = a->out = open(port, O_RDWR | O_CLOEXEC);
 	if (a->fd < 0)
 		fault(a, "cannot open", port);
 }
@@ -231,8 +231,8 @@ uptime_us(void)
 	return (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-static void
-hello(struct agent *a)
+int
+agent_hello(struct agent *a)
 {
 	char text[192], id[64] = "";
 	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
@@ -244,10 +244,10 @@ hello(struct agent *a)
 		(void)fclose(f);
 	}
 	id[strcspn(id, "\n")] = '\0';
-	n = snprintf(text, sizeof(text), "version=%d%cboot_id=%s%cinit_us=%lld%chello_us=%lld",
+	n = snprintf(text, sizeof(text),
+		"version=%d%cboot_id=%s%cinit_us=%lld%chello_us=%lld",
 		CHANNEL_VERSION, 0, id, 0, init_began_us, 0, uptime_us());
-	if (agent_send(a, CHANNEL_HELLO, 0, text, (size_t)n + 1))
-		fault(a, "the host does not listen", "");
+	return agent_send(a, CHANNEL_HELLO, 0, text, (size_t)n + 1);
 }
 
 static void
@@ -265,7 +265,8 @@ receive_config(struct agent *a, struct config *c)
 void
 agent_greet(struct agent *a, struct config *c)
 {
-	hello(a);
+	if (agent_hello(a))
+		fault(a, "the host does not listen", "");
 	receive_config(a, c);
 }
 

@@ -54,7 +54,10 @@ connect_start(struct exec *x)
 {
 	int e;
 
-	x->pending = malloc(PENDING_MAX);
+	if (through)
+		return EOPNOTSUPP; /* the port would be this host's */
+	x->room = PENDING_MAX;
+	x->pending = malloc(x->room);
 	if (!x->pending)
 		return ENOMEM;
 	e = begin(x);

@@ -9,6 +9,8 @@
  *
  * Files:	main.c	who are we: PID 1, or the agent for tests
  *		place.c	PID 1 of a place without a hypervisor
+ *		guest.c	the agent of a machine that somebody else booted
+ *		through.c	commands there, where no agent of ours can run
  *		boot.c	file systems, the port, and the order of things
  *		module.c	kernel modules
  *		config.c	what the host says this guest is
@@ -40,6 +42,7 @@
 
 struct agent {
 	int fd; /* the channel */
+	int out; /* its other direction; most often the same */
 	bool pid1;
 	bool vsock; /* the channel can be opened again */
 	bool place; /* PID 1 of namespaces, not of a machine */
@@ -98,7 +101,9 @@ void add_entropy(const unsigned char *p, size_t n);
 long long uptime_us(void);
 extern long long init_began_us;
 _Noreturn void boot(void);
-/* Say HELLO and wait for CONFIG; without a host it does not return. */
+/* Say HELLO; -1: the host is gone. */
+int agent_hello(struct agent *a);
+/* The same, and wait for CONFIG; without a host it does not return. */
 void agent_greet(struct agent *a, struct config *c);
 /* Wait until path, a device's, exists; at most ms; -1 with ENODEV. */
 int wait_path(const char *path, int ms);
@@ -113,6 +118,15 @@ void open_standard(void);
  * already; the channel is the inherited fd.
  */
 _Noreturn void place(const char *fd);
+
+/* ---- guest.c ---- */
+
+/*
+ * Serve the channel, "IN,OUT" or one fd for both, until its end; returns an
+ * exit status.  With through, NULL-terminated, commands do not run here but
+ * by it: through.c.
+ */
+int guest(const char *fds, char **through);
 
 /* ---- vsock.c ---- */
 
@@ -136,10 +150,38 @@ void mount_late(void);
 void root_readonly(void);
 int net_up(const struct config *c, const char **ret_what);
 
+/* ---- user.c ---- */
+
+struct user {
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[64];
+	int ngroups;
+	char name[64];
+	char home[256];
+	char shell[256];
+};
+
+/* By name, number, or UID:GID; 0 or an errno. */
+int user_find(const char *who, struct user *ret);
+
 /* ---- exec.c ---- */
 
 /* One more than the host may send: our own control-D at the end. */
 #define PENDING_MAX ((size_t)CHANNEL_WINDOW + 64)
+
+struct request {
+	char **argv; /* NULL-terminated, into the payload */
+	size_t argc;
+	char **env;
+	size_t envc;
+	const char *cwd;
+	const char *user;
+	unsigned rows, cols;
+	bool tty;
+	bool builtin;
+	struct user who;
+};
 
 struct stream_out {
 	int fd; /* -1: closed */
@@ -164,8 +206,9 @@ struct exec {
 	bool connecting;
 	bool second; /* 127.0.0.1 did not answer: it is ::1 now */
 	uint16_t port;
-	unsigned char *pending; /* PENDING_MAX bytes, for stdin */
-	size_t start, end;
+	unsigned char *pending; /* room bytes, for stdin */
+	size_t room, start, end;
+	size_t ours; /* of those: not the host's, so no credit for them */
 	uint32_t taken; /* of stdin, not yet given back as credit */
 	struct stream_out out[2]; /* stdout, stderr */
 };
@@ -184,6 +227,17 @@ int exec_start(struct exec *x);
 void exec_resize(struct exec *x, unsigned rows, unsigned cols);
 /* Free everything; the slot is free. */
 void exec_close(struct exec *x);
+
+/* ---- through.c ---- */
+
+/* Set once, by guest(); NULL: commands run here. */
+extern char **through;
+/*
+ * How to have done what r says: the argv for here, in one allocation, and a
+ * line for its stdin, before anything else; the caller's.  An errno.
+ */
+int through_request(const struct request *r, char ***ret_argv,
+	char **ret_line);
 
 /* ---- copy.c ---- */
 
@@ -221,21 +275,6 @@ void out_credit(struct exec *x, unsigned which, uint32_t n);
 void out_last(struct exec *x);
 /* After it: send the rest; true when there is none left. */
 bool out_finish(struct agent *a, struct exec *x);
-
-/* ---- user.c ---- */
-
-struct user {
-	uid_t uid;
-	gid_t gid;
-	gid_t groups[64];
-	int ngroups;
-	char name[64];
-	char home[256];
-	char shell[256];
-};
-
-/* By name, number, or UID:GID; 0 or an errno. */
-int user_find(const char *who, struct user *ret);
 
 /* ---- halt.c ---- */
 

@@ -12,6 +12,7 @@ static int
 usage(FILE *to, int status)
 {
 	fputs("Usage: forge-init --agent FD\n"
+	      "       forge-init --guest IN[,OUT] [--through COMMAND...]\n"
 	      "Inside a guest it is PID 1; people do not call it.\n", to);
 	return status;
 }
@@ -29,7 +30,7 @@ serve(const char *fd)
 			fd);
 		return 2;
 	}
-	a.fd = (int)n;
+	a.fd = a.out = (int)n;
 	open_standard();
 	/* Commands get none of what we inherited; 4: CLOSE_RANGE_CLOEXEC. */
 	(void)syscall(SYS_close_range, 3u, ~0u, 4u);
@@ -54,6 +55,11 @@ main(int argc, char **argv)
 		return usage(stdout, 0);
 	if (argc == 3 && !strcmp(argv[1], "--agent"))
 		return serve(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "--guest"))
+		return guest(argv[2], NULL);
+	if (argc > 4 && !strcmp(argv[1], "--guest") &&
+		!strcmp(argv[3], "--through"))
+		return guest(argv[2], argv + 4);
 	/* The kernel passes words of its command line that it does not know. */
 	if (getpid() == 1)
 		boot();

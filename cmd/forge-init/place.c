@@ -87,6 +87,7 @@ place(const char *fd)
 			fd);
 		_exit(2);
 	}
+	a.out = a.fd;
 	a.pid1 = a.place = true;
 	(void)umask(022);
 	open_standard();

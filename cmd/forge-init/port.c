@@ -50,7 +50,7 @@ agent_send(struct agent *a, uint8_t type, uint16_t stream,
 	frame_header(&f, out);
 	if (n)
 		memcpy(out + FRAME_HEADER, payload, n);
-	return write_all(a->fd, out, FRAME_HEADER + n);
+	return write_all(a->out, out, FRAME_HEADER + n);
 }
 
 int

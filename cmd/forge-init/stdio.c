@@ -26,6 +26,15 @@ send_credit(struct agent *a, struct exec *x)
 }
 
 static void
+took(struct exec *x, size_t n)
+{
+	size_t ours = n < x->ours ? n : x->ours;
+
+	x->ours -= ours;
+	x->taken += (uint32_t)(n - ours);
+}
+
+static void
 close_stdin(struct exec *x)
 {
 	if (x->in >= 0 && x->socket)
@@ -39,7 +48,7 @@ close_stdin(struct exec *x)
 void
 stdin_gone(struct agent *a, struct exec *x)
 {
-	x->taken += (uint32_t)(x->end - x->start);
+	took(x, x->end - x->start);
 	close_stdin(x);
 	send_credit(a, x);
 	(void)agent_send(a, CHANNEL_STDIN_CLOSED, x->stream, NULL, 0);
@@ -63,7 +72,7 @@ stdin_feed(struct agent *a, struct exec *x)
 			return;
 		}
 		x->start += (size_t)n;
-		x->taken += (uint32_t)n;
+		took(x, (size_t)n);
 		if (x->start == x->end)
 			x->start = x->end = 0;
 		/* Not in crumbs, but all when the command waits for more. */
@@ -78,12 +87,12 @@ stdin_feed(struct agent *a, struct exec *x)
 static bool
 make_room(struct exec *x, size_t n)
 {
-	if (x->end + n > PENDING_MAX && x->start) {
+	if (x->end + n > x->room && x->start) {
 		memmove(x->pending, x->pending + x->start, x->end - x->start);
 		x->end -= x->start;
 		x->start = 0;
 	}
-	return x->end + n <= PENDING_MAX;
+	return x->end + n <= x->room;
 }
 
 void

@@ -102,11 +102,14 @@ program(void)
 	return getenv("FORGE_INIT") ? getenv("FORGE_INIT") : path;
 }
 
+/* With what options; the fd of the channel follows the first. */
 static void
-agent_start(void)
+agent_start_as(const char *how, const char *const *rest)
 {
 	int pair[2];
+	const char *argv[8] = { "forge-init", how };
 	char fd[12];
+	size_t n = 3;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) ||
 		fcntl(pair[0], F_SETFD, FD_CLOEXEC))
@@ -116,12 +119,20 @@ agent_start(void)
 	(void)snprintf(fd, sizeof(fd), "%d", pair[1]);
 	agent = fork();
 	if (agent == 0) {
-		(void)execl(program(), "forge-init", "--agent", fd,
-			(char *)NULL);
+		argv[2] = fd;
+		while (*rest)
+			argv[n++] = *rest++;
+		(void)execv(program(), (char **)(uintptr_t)argv);
 		perror(program());
 		_exit(127);
 	}
 	(void)close(pair[1]);
+}
+
+static void
+agent_start(void)
+{
+	agent_start_as("--agent", (const char *[]){ NULL });
 }
 
 /* The agent's exit status once our end is closed. */
@@ -754,6 +765,69 @@ ends(void)
 	is_int(agent_end(), 0, "and the agent");
 }
 
+/* Is the next frame of this type? */
+static bool
+says(uint8_t type)
+{
+	struct frame f;
+
+	return receive(&f, WAIT) == 1 && f.type == type;
+}
+
+/* The agent of a machine that somebody else booted. */
+static void
+guest(void)
+{
+	struct job j;
+
+	agent_start_as("--guest", (const char *[]){ NULL });
+	ok(says(CHANNEL_HELLO), "guest: HELLO");
+	send_frame(CHANNEL_CONFIG, 0, 0, "hostname=other\0", 15);
+	ok(says(CHANNEL_READY), "guest: READY after CONFIG");
+	j = run(SH("hostname; ls /proc/self/fd | tr '\\n' ' '"));
+	ok(!strstr(j.out, "other"), "which it does not obey");
+	ok(strstr(j.out, "\n0 1 2 3 ") != NULL, "commands have no channel");
+	is_int(agent_end(), 0, "guest: exit 0 at the channel's end");
+}
+
+/* Commands where no agent of ours runs: here by `sh -c`. */
+static void
+through(void)
+{
+	struct job j;
+
+	agent_start_as("--guest",
+		(const char *[]){ "--through", "sh", "-c", NULL });
+	if (!says(CHANNEL_HELLO))
+		ok(false, "through: HELLO");
+	send_frame(CHANNEL_CONFIG, 0, 0, "hostname=other\0", 15);
+	ok(says(CHANNEL_READY), "through: READY");
+	j = run("c/usr\0eA=it's \\ \"$HOME\"\nand more\0"
+		SH("pwd; echo \"$A\"; exit 7"));
+	is_str(j.out, "/usr\nit's \\ \"$HOME\"\nand more\n",
+		"directory, environment and arguments come through");
+	is_int(j.value, 7, "the exit status too");
+	j = job(1, "eSECRET=hunter2\0" SH("cat; cat /proc/[0-9]*/cmdline "
+		"2>/dev/null | tr -d '\\0' | grep -c hunter[2]"));
+	send_frame(CHANNEL_STDIN, 0, 1, "in\0put", 6);
+	send_frame(CHANNEL_STDIN_EOF, 0, 1, NULL, 0);
+	finish(&j);
+	ok(j.nout > 6 && !memcmp(j.out, "in\0put", 6),
+		"stdin is the command's, from its first byte");
+	is_int(j.credit, CHANNEL_WINDOW + 6, "and credited without our line");
+	is_str(j.out + 6, "0\n", "no command line has a secret");
+	j = run("t24x80\0atrue\0");
+	is_int(j.value, EOPNOTSUPP, "no terminal");
+	j = run("b\0aget\0a/etc/passwd\0");
+	is_int(j.value, EOPNOTSUPP, "no files, which would be this host's");
+	send_frame(CHANNEL_CONNECT, 0, 1, "\0\x16", 2);
+	j = (struct job){ .stream = 1 };
+	finish(&j);
+	is_int(j.kind, CHANNEL_EXEC_FAILED, "no connection to this host");
+	is_int(j.value, EOPNOTSUPP, "and why");
+	is_int(agent_end(), 0, "through: exit 0 at the channel's end");
+}
+
 int
 main(void)
 {
@@ -781,5 +855,7 @@ main(void)
 	flood();
 	idle();
 	ends();
+	guest();
+	through();
 	return done();
 }
