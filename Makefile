@@ -38,7 +38,8 @@ ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -fPIE $(WARN) \
 	$(call try,$(GCC_WARN)) $(HARDEN) \
 	$(call try,-ftrivial-auto-var-init=zero) \
 	-DFORGE_VERSION='"$(VERSION)"' \
-	-DFORGE_LIBEXECDIR='"$(LIBEXECDIR)/forge"'
+	-DFORGE_LIBEXECDIR='"$(LIBEXECDIR)/forge"' \
+	-DFORGE_DATADIR='"$(DATADIR)/forge"'
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 ifdef SANITIZE
 ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
@@ -60,10 +61,12 @@ LIBS := $(filter-out -larchive -lmnl -lnftables,$(shell $(PKG_CONFIG) --libs $(P
 PLAIN := $(notdir $(wildcard cmd/garm-*))
 BINS := $(PROGS:%=$(BUILD)/bin/%) $(PLAIN:%=$(BUILD)/bin/%)
 RECIPES := $(patsubst share/%,$(BUILD)/libexec/%,$(wildcard share/recipes/*))
+SHARED := $(patsubst share/%,$(BUILD)/share/forge/%,\
+	$(wildcard share/providers/*/*))
 HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init \
 	$(BUILD)/libexec/forge-net $(BUILD)/libexec/webhook
 
-all: $(BINS) $(HELPERS) $(RECIPES) completions
+all: $(BINS) $(HELPERS) $(RECIPES) $(SHARED) completions
 .PHONY: all FORCE
 
 # A change of flags or compiler rebuilds everything.
@@ -118,6 +121,10 @@ $(foreach d,$(DRIVERS:driver-%=%),$(eval $(call driver,$(d))))
 $(BUILD)/libexec/recipes/%: share/recipes/%
 	@mkdir -p $(@D)
 	$(INSTALL) -m 755 $< $@
+
+$(BUILD)/share/forge/%: share/%
+	@mkdir -p $(@D)
+	$(INSTALL) -m 644 $< $@
 
 # What --net tap asks of the kernel, with the libraries that only it needs.
 # libnftables calls jansson, whose json_object() must not become ours.

@@ -13,6 +13,10 @@ install: all
 	$(INSTALL) -d $(DESTDIR)$(LIBEXECDIR)/forge/recipes
 	$(INSTALL) -m 755 $(RECIPES) $(DESTDIR)$(LIBEXECDIR)/forge/recipes
 	$(INSTALL) -m 644 share/config.sample $(DESTDIR)$(DATADIR)/forge
+	for f in $(SHARED:$(BUILD)/share/forge/%=%); do \
+		$(INSTALL) -D -m 644 share/$$f \
+			$(DESTDIR)$(DATADIR)/forge/$$f || exit; \
+	done
 	for u in $(UNITS_SYSTEMD); do \
 		sed 's|/usr/local/bin/|$(BINDIR)/|' $$u \
 			>$(DESTDIR)$(UNITDIR)/$${u##*/} || exit; \
@@ -35,6 +39,7 @@ uninstall:
 	rm -f $(HELPERS:$(BUILD)/libexec/%=$(DESTDIR)$(LIBEXECDIR)/forge/%)
 	rm -f $(RECIPES:$(BUILD)/libexec/%=$(DESTDIR)$(LIBEXECDIR)/forge/%)
 	rm -f $(DESTDIR)$(DATADIR)/forge/config.sample
+	rm -rf $(DESTDIR)$(DATADIR)/forge/providers
 	for u in $(UNITS_SYSTEMD); do rm -f $(DESTDIR)$(UNITDIR)/$${u##*/}; done
 	for m in $(MAN); do \
 		rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m#man/}; done

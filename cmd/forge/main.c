@@ -20,6 +20,7 @@ static const struct {
 	const char *summary;
 } programs[] = {
 	{ "runner", "ephemeral CI runners at GitHub" },
+	{ "session", "coding agents at work" },
 	{ "vm", "microVMs: images, addresses, life" },
 	{ "watch", "the supervisor, and the reader of events" },
 	{ "webhook", "the door for workflow_job webhooks" },

@@ -69,3 +69,28 @@ find_program(const char *name, char **ret, struct err *err)
 	return err_set(err, ERR_NOTFOUND,
 		"no '%s' beside this program or in PATH", name);
 }
+
+int
+find_data(const char *name, char **ret, struct err *err)
+{
+	const char *env = getenv("FORGE_SHARE");
+	CLEANUP_FREE char *own = own_dir();
+	char *path;
+
+	if (env && *env)
+		path = xasprintf("%s/%s", env, name);
+	else
+		path = xasprintf("%s/../share/forge/%s", own ? own : "", name);
+	if (access(path, R_OK) && !(env && *env)) {
+		free(path);
+		path = xasprintf("%s/%s", FORGE_DATADIR, name);
+	}
+	if (!access(path, R_OK)) {
+		*ret = path;
+		return 0;
+	}
+	free(path);
+	return err_set(err, ERR_NOTFOUND,
+		"no '%s' beside this program or in %s: reinstall forge, or "
+		"set $FORGE_SHARE", name, FORGE_DATADIR);
+}

@@ -61,5 +61,9 @@ int find_helper(const char *name, char **ret, struct err *err)
 /* Another program of ours, likewise: beside this one, else $PATH. */
 int find_program(const char *name, char **ret, struct err *err)
 	__attribute__((warn_unused_result));
+/* A file or directory that forge ships: $FORGE_SHARE/NAME, else beside a
+ * build tree's bin/ (../share/forge/NAME), else the installed one. */
+int find_data(const char *name, char **ret, struct err *err)
+	__attribute__((warn_unused_result));
 
 #endif

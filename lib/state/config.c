@@ -134,7 +134,7 @@ keep(const struct config *c, int statefd, const struct buf *stamp)
 			return;
 		config_cache_add(&text, e->file, e->full, e->value);
 	}
-	config_cache_save(statefd, stamp, &text);
+	config_cache_save(statefd, CONFIG_CACHE, stamp, &text);
 }
 
 static int
@@ -144,7 +144,7 @@ config_read(struct config *c, int statefd, struct err *err)
 	bool settled = config_stamp(c->files, FILES, &stamp);
 	size_t i;
 
-	if (settled && config_cache_load(statefd, &stamp, add_cached, c))
+	if (settled && config_cache_load(statefd, CONFIG_CACHE, &stamp, add_cached, c))
 		return 0;
 	for (i = 0; i < FILES; i++)
 		if (config_add_file(c, i, err))

@@ -9,7 +9,6 @@
 #include "lib/base/fs.h"
 #include "lib/base/banned.h"
 
-#define CACHE "cache/config"
 #define CACHE_MAX (2u << 20)
 #define SETTLED 2000 /* ms */
 
@@ -55,7 +54,7 @@ next(const struct buf *b, size_t *pos)
 }
 
 bool
-config_cache_load(int statefd, const struct buf *stamp,
+config_cache_load(int statefd, const char *path, const struct buf *stamp,
 	void (*emit)(size_t file, const char *name, const char *value,
 		void *arg),
 	void *arg)
@@ -65,7 +64,7 @@ config_cache_load(int statefd, const struct buf *stamp,
 	const char *s, *name, *value;
 	size_t pos = 0;
 
-	if (fs_read(statefd, CACHE, CACHE_MAX, &b, &err))
+	if (fs_read(statefd, path, CACHE_MAX, &b, &err))
 		return false;
 	s = next(&b, &pos);
 	/* It ends in an empty string: one that was cut is no cache. */
@@ -89,7 +88,8 @@ config_cache_add(struct buf *text, size_t file, const char *name,
 }
 
 void
-config_cache_save(int statefd, const struct buf *stamp, const struct buf *text)
+config_cache_save(int statefd, const char *path, const struct buf *stamp,
+	const struct buf *text)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	struct err err = ERR_INIT;
@@ -99,5 +99,5 @@ config_cache_save(int statefd, const struct buf *stamp, const struct buf *text)
 	buf_addc(&b, '\0');
 	/* Without a cache the files are read: no failure. */
 	(void)!(fs_mkdirs(statefd, "cache", 0700, &err) ||
-		fs_replace(statefd, CACHE, b.s, b.len, 0600, &err));
+		fs_replace(statefd, path, b.s, b.len, 0600, &err));
 }

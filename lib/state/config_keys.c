@@ -51,6 +51,9 @@ const struct config_key config_keys[] = {
 
 	{ "place", true, "run", CONFIG_STRING },
 
+	{ "provider", true, "dir", CONFIG_STRING },
+	{ "provider", true, "program", CONFIG_STRING },
+
 	{ "vm", false, "driver", CONFIG_STRING },
 	{ "vm", false, "net", CONFIG_STRING },
 	{ "vm", false, "egress", CONFIG_STRING },

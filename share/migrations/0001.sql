@@ -180,6 +180,111 @@ CREATE TABLE etag (
 	at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- [session] A coding agent at work.  The lock run/session/ID says whether its
+-- supervisor lives.
+CREATE TABLE session (
+	id TEXT PRIMARY KEY,
+	state TEXT NOT NULL CHECK (state IN ('pending', 'running', 'waiting',
+		'idle', 'limited', 'completed', 'failed', 'stopped',
+		'interrupted')),
+	provider TEXT NOT NULL,
+	place TEXT NOT NULL,
+	dir TEXT,                 -- where the agent works; NULL: not made yet
+	identity TEXT,            -- who commits and pushes
+	repo TEXT,                -- URL or path; NULL: a plain directory
+	base TEXT,                -- branch it began from
+	branch TEXT,              -- branch it works on
+	model TEXT,
+	agent_session TEXT,       -- the agent's own id, to resume
+	options TEXT NOT NULL DEFAULT '{}', -- JSON: see lib/session/session.h
+	cost_microusd INTEGER NOT NULL DEFAULT 0,
+	tokens_in INTEGER NOT NULL DEFAULT 0,
+	tokens_out INTEGER NOT NULL DEFAULT 0,
+	turns INTEGER NOT NULL DEFAULT 0,
+	max_cost_microusd INTEGER, -- limits; NULL: none
+	max_tokens INTEGER,
+	max_turns INTEGER,
+	timeout_ms INTEGER,       -- of all its turns together
+	idle_timeout_ms INTEGER,
+	limited_until INTEGER,    -- state limited: until then
+	status INTEGER,           -- exit status that tells the outcome
+	reason TEXT,              -- why it is in this state, one line
+	supervisor TEXT,          -- identity of the process, see proc.h
+	created_at INTEGER NOT NULL,
+	started_at INTEGER,       -- the agent, last
+	turn_at INTEGER,          -- the last turn began
+	ended_at INTEGER,
+	updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_live ON session (state) WHERE state IN
+	('pending', 'running', 'waiting', 'idle', 'limited');
+CREATE INDEX session_repo ON session (repo) WHERE repo IS NOT NULL;
+CREATE INDEX session_created ON session (created_at);
+
+-- [session] Which state may follow which; there is no way around it.
+CREATE TABLE session_transition (
+	before TEXT NOT NULL,
+	after TEXT NOT NULL,
+	PRIMARY KEY (before, after)
+) STRICT, WITHOUT ROWID;
+INSERT INTO session_transition VALUES
+	('pending', 'running'), ('pending', 'failed'), ('pending', 'stopped'),
+	('pending', 'interrupted'),
+	('running', 'waiting'), ('running', 'idle'), ('running', 'limited'),
+	('running', 'completed'), ('running', 'failed'),
+	('running', 'stopped'), ('running', 'interrupted'),
+	('waiting', 'running'), ('waiting', 'idle'), ('waiting', 'limited'),
+	('waiting', 'completed'), ('waiting', 'failed'),
+	('waiting', 'stopped'), ('waiting', 'interrupted'),
+	('idle', 'running'), ('idle', 'limited'), ('idle', 'completed'),
+	('idle', 'failed'), ('idle', 'stopped'), ('idle', 'interrupted'),
+	('limited', 'running'), ('limited', 'idle'), ('limited', 'completed'),
+	('limited', 'failed'), ('limited', 'stopped'),
+	('limited', 'interrupted'),
+	('completed', 'pending'), ('failed', 'pending'),
+	('stopped', 'pending'), ('interrupted', 'pending');
+
+CREATE TRIGGER session_begins BEFORE INSERT ON session
+WHEN NEW.state <> 'pending' BEGIN
+	SELECT RAISE(ABORT, 'a session begins as pending');
+END;
+CREATE TRIGGER session_moves BEFORE UPDATE OF state ON session
+WHEN NEW.state <> OLD.state AND NOT EXISTS (SELECT 1 FROM session_transition
+	WHERE before = OLD.state AND after = NEW.state) BEGIN
+	SELECT RAISE(ABORT, 'a session cannot go from that state to this');
+END;
+
+-- [session] What an agent asked and somebody must answer.
+CREATE TABLE ask (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	session TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+	request TEXT NOT NULL,    -- the agent's own id of it
+	tool TEXT,                -- NULL: a question, not a tool
+	data TEXT NOT NULL,       -- JSON, as in the transcript
+	state TEXT NOT NULL DEFAULT 'open' CHECK (state IN
+		('open', 'allowed', 'denied', 'withdrawn')),
+	answer TEXT,              -- JSON: message, input, permissions
+	answered_by TEXT,         -- "user", "policy ...", "timeout"
+	created_at INTEGER NOT NULL,
+	expires_at INTEGER,       -- then on-ask decides; NULL: never
+	answered_at INTEGER,
+	delivered_at INTEGER      -- the agent has it
+) STRICT;
+CREATE INDEX ask_session ON ask (session, id);
+CREATE INDEX ask_open ON ask (state) WHERE state = 'open';
+
+-- [session] What people tell a session.
+CREATE TABLE message (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	session TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+	kind TEXT NOT NULL CHECK (kind IN ('message', 'interrupt', 'stop')),
+	text TEXT,
+	created_at INTEGER NOT NULL,
+	delivered_at INTEGER      -- NULL: it waits
+) STRICT;
+CREATE INDEX message_waiting ON message (session, id)
+	WHERE delivered_at IS NULL;
+
 -- [state] What metrics count.  Rows of other tables go in the end; a counter
 -- that fell would look like a restart, so triggers count here.  a and b are
 -- the values of the metric's labels.

@@ -131,7 +131,8 @@ two_lines()
 	for p in $(programs); do
 		[ -n "$(help_verbs "$p")" ]
 		case $p in
-		forge-watch | forge-webhook | forge-runner | forge-vm) ;;
+		forge-watch | forge-webhook | forge-runner | forge-vm | \
+			forge-session) ;;
 		*) false ;; # a program that has no test here yet
 		esac
 		same "$p" "$(help_verbs "$p")" "$(man_verbs "$(page "$p")")"
@@ -272,7 +273,7 @@ config_examples()
 	# keys of JSON or of the configuration.
 	code=$(cat "$ROOT"/lib/*/*.c |
 		sed -E 's/(log_[a-z]+\(|(json_[a-z]+|sound_id)\([^"]*)"[^"]*"//g' |
-		grep -oE '"(job|runner|vm|lease|image|delivery|watch)\.[a-z]+"' |
+		grep -oE '"(job|runner|vm|lease|image|delivery|watch|session)\.[a-z]+"' |
 		tr -d '"' | sort -u |
 		grep -vxF "$(sed -nE 's/^\.It Sy (.*) Pq .*/\1/p' \
 			"$ROOT/man/forge-config.5")")
@@ -292,8 +293,8 @@ config_examples()
 
 @test "forge-state(5): names in cache are those of the code" {
 	local name
-	[ "$(grep -hoE '"cache/[a-z]+"' "$ROOT"/lib/*/*.c | wc -l)" -ge 2 ]
-	for name in $(grep -hoE '"cache/[a-z]+"' "$ROOT"/lib/*/*.c |
+	[ "$(grep -hoE '"cache/[a-z]+' "$ROOT"/lib/*/*.[ch] | wc -l)" -ge 3 ]
+	for name in $(grep -hoE '"cache/[a-z]+' "$ROOT"/lib/*/*.[ch] |
 		tr -d '"'); do
 		sed -n '/^\.It Pa cache\/$/,/^\.El/p' \
 			"$ROOT/man/forge-state.5" | grep -qE "\.Pq Pa ${name#*/}\b"
@@ -411,7 +412,7 @@ fish_complete()
 @test "forge completes the programs" {
 	local all p
 	all=$(help_verbs forge)
-	[ "$(wc -l <<<"$all")" = 6 ]
+	[ "$(wc -l <<<"$all")" = 7 ]
 	same bash "$all" "$(bash --norc -c '. "$1"; complete -p forge' - \
 		"$BUILD/completions/bash/forge" | grep -oE "'.*'" |
 		tr -d "'" | xargs -n1 | sort)"

@@ -135,7 +135,7 @@ read_config(struct door *d)
 	CLEANUP_BUF struct buf stamp = BUF_INIT;
 
 	return config_stamp(files, ARRAY_SIZE(files), &stamp) &&
-		config_cache_load(d->state, &stamp, take_setting, d) &&
+		config_cache_load(d->state, CONFIG_CACHE, &stamp, take_setting, d) &&
 		!d->direct && d->files.n;
 }
 

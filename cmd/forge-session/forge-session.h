@@ -1,0 +1,57 @@
+/* The verbs of forge-session; each group is in a file of its own. */
+#ifndef FORGE_SESSION_CMD_H
+#define FORGE_SESSION_CMD_H
+
+#include <popt.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "lib/base/err.h"
+
+struct state;
+struct db;
+struct session;
+struct output;
+
+/* list.c */
+extern const struct poptOption list_options[];
+int cmd_list(int argc, const char **argv, struct err *err);
+int cmd_show(int argc, const char **argv, struct err *err);
+int cmd_rm(int argc, const char **argv, struct err *err);
+
+/* providers.c */
+int cmd_providers(int argc, const char **argv, struct err *err);
+int cmd_models(int argc, const char **argv, struct err *err);
+
+/* log.c */
+extern const struct poptOption log_options[];
+int cmd_log(int argc, const char **argv, struct err *err);
+
+/* send.c */
+extern const struct poptOption send_options[];
+extern const struct poptOption stop_options[];
+int cmd_send(int argc, const char **argv, struct err *err);
+int cmd_interrupt(int argc, const char **argv, struct err *err);
+int cmd_stop(int argc, const char **argv, struct err *err);
+
+/* print.c: lines of a transcript to stdout, through -q where it was given */
+struct printer {
+	struct output *out; /* NULL: as they are */
+	bool mask; /* stdout is a terminal */
+};
+#define PRINTER_INIT ((struct printer){ 0 })
+int printer_open(struct printer *p, struct err *err)
+	__attribute__((warn_unused_result));
+int print_lines(const char *lines, size_t n, void *printer, struct err *err)
+	__attribute__((warn_unused_result));
+int printer_close(struct printer *p, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * What the commands on one session begin with: the state, its database, the
+ * row of the session after it was repaired.  s may be NULL.
+ */
+int open_session(const char *id, struct state **st, struct db **db,
+	struct session *s, struct err *err)
+	__attribute__((warn_unused_result));
+
+#endif

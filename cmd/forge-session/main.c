@@ -1,0 +1,43 @@
+/*
+ * forge-session: coding agents at work.  See forge-session(1).
+ */
+#include "cmd/forge-session/forge-session.h"
+
+#include "lib/base/cmd.h"
+#include "lib/base/mem.h"
+#include "lib/base/banned.h"
+
+#define LIVE "forge-session list -q .id 2>/dev/null"
+#define ALL "forge-session list --all -q .id 2>/dev/null"
+#define PROVIDERS "forge-session providers -q .name 2>/dev/null"
+
+static const struct verb verbs[] = {
+	{ "list", "", "sessions that live (--all: every one known)",
+		list_options, 0, 0, 0, cmd_list, NULL },
+	{ "show", "ID", "everything about one session", NULL, 1, 1, 0,
+		cmd_show, ALL },
+	{ "send", "ID [TEXT...]", "tell the agent something (default: stdin)",
+		send_options, 1, -1, VERB_COMMAND, cmd_send, LIVE },
+	{ "log", "ID", "the transcript, as numbered events", log_options, 1, 1,
+		0, cmd_log, ALL },
+	{ "interrupt", "ID...", "end the turn of an agent, not the session",
+		NULL, 1, -1, 0, cmd_interrupt, LIVE },
+	{ "stop", "ID...", "end sessions", stop_options, 1, -1, 0, cmd_stop,
+		LIVE },
+	{ "rm", "ID...", "forget sessions that are over", NULL, 1, -1, 0,
+		cmd_rm, ALL },
+	{ "providers", "", "the agents that can be started", NULL, 0, 0, 0,
+		cmd_providers, NULL },
+	{ "models", "PROVIDER", "the models of an agent", NULL, 1, 1, 0,
+		cmd_models, PROVIDERS },
+};
+
+int
+main(int argc, char **argv)
+{
+	static const struct program program = { "forge-session",
+		"coding agents at work, each in a session of its own", verbs,
+		ARRAY_SIZE(verbs) };
+
+	return cmd_main(&program, argc, argv);
+}
