@@ -90,7 +90,8 @@ static bool
 is_ours(const char *name)
 {
 	static const char *const names[] = { "config", "run", "cache", "image",
-		"vm", "runner", "spool", "secret.key" };
+		"vm", "runner", "session", "providers", "spool",
+		"secret.key" };
 	size_t i;
 
 	/* The database itself: another first user makes it just now. */
