@@ -16,6 +16,11 @@ static const struct verb verbs[] = {
 		events_options, 0, 0, 0, cmd_events, NULL },
 	{ "metrics", "", "jobs, pools, runners and VMs as OpenMetrics",
 		metrics_options, 0, 0, 0, cmd_metrics, NULL },
+	{ "notify", "[CHANNEL...]", "deliver events to webhooks, ntfy, commands",
+		notify_options, 0, -1, 0, cmd_notify,
+		"forge-watch channels -q .name 2>/dev/null" },
+	{ "channels", "", "where events are delivered to, and how far", NULL,
+		0, 0, 0, cmd_channels, NULL },
 };
 
 int

@@ -323,6 +323,31 @@ schedule_poll(struct watch *w, struct err *err)
 	return 0;
 }
 
+/* One program for each [notify "NAME"], since each may be slow; those of a
+ * configuration that was read before end. */
+static int
+keep_channels(struct watch *w, struct err *err)
+{
+	CLEANUP_ARGV struct argv names = ARGV_INIT;
+	struct config *c;
+	size_t i;
+
+	if (state_config(w->st, &c, err))
+		return -1;
+	for (i = 0; i < w->tasks.n; i++)
+		if (!strcmp(w->tasks.v[i]->args.v[0], "notify"))
+			task_drop(w->tasks.v[i]);
+	config_names(c, "notify", &names);
+	for (i = 0; i < names.n; i++) {
+		struct task *task = task_add(&w->tasks, TASK_KEPT,
+			"forge-watch", "notify");
+
+		argv_push(&task->args, "--follow");
+		argv_push(&task->args, names.v[i]);
+	}
+	return 0;
+}
+
 /* Where to listen may have changed; what systemd gave us stays. */
 static int
 listen_metrics(struct watch *w, struct err *err)
@@ -408,7 +433,8 @@ reload(struct watch *w)
 	config_list(c, &before);
 	close_state(w);
 	*w = fresh;
-	if (listen_metrics(w, &err) || schedule_poll(w, &err))
+	if (listen_metrics(w, &err) || schedule_poll(w, &err) ||
+		keep_channels(w, &err))
 		log_error("watch.reload", "error", err.msg, NULL);
 	tell_changes(w, &before);
 	sd_notify("READY=1");
@@ -471,7 +497,8 @@ run(struct watch *w, bool once, struct err *err)
 	if (once)
 		return run_once(w, err);
 	if (signals_open(signals, &w->signals, err) ||
-		listen_metrics(w, err) || schedule_poll(w, err))
+		listen_metrics(w, err) || schedule_poll(w, err) ||
+		keep_channels(w, err))
 		return -1;
 	if (sd_watchdog() >= 0)
 		w->watchdog_at = clock_mono();

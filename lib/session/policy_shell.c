@@ -12,7 +12,7 @@
 /* Words that may stand before a command and let it run all the same. */
 static const char *const before[] = { "!", "{", "if", "then", "elif", "else",
 	"while", "until", "do", "time", "coproc", "command", "builtin", "exec",
-	"env", "nohup", "nice", "sudo", "doas", "xargs", "setsid", "timeout",
+	"env", "nohup", "nice", "sudo", "xargs", "setsid", "timeout",
 	"stdbuf", NULL };
 
 struct reader {

@@ -70,6 +70,16 @@ const struct config_key config_keys[] = {
 	{ "watch", false, "metrics", CONFIG_STRING },
 	{ "watch", false, "poll", CONFIG_DURATION },
 
+	{ "notify", true, "url", CONFIG_STRING },
+	{ "notify", true, "ntfy", CONFIG_STRING },
+	{ "notify", true, "command", CONFIG_STRING },
+	{ "notify", true, "secret-file", CONFIG_STRING },
+	{ "notify", true, "token-file", CONFIG_STRING },
+	{ "notify", true, "ca-file", CONFIG_STRING },
+	{ "notify", true, "events", CONFIG_STRING },
+	{ "notify", true, "filter", CONFIG_STRING },
+	{ "notify", true, "timeout", CONFIG_DURATION },
+
 	{ "webhook", false, "max-body", CONFIG_SIZE },
 	{ "webhook", false, "direct", CONFIG_BOOL },
 

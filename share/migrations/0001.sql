@@ -18,6 +18,18 @@ CREATE TABLE secret (
 	expires_at INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
+-- [session] Channels of [notify "NAME"], and how far each has been told.
+CREATE TABLE channel (
+	name TEXT PRIMARY KEY,
+	seq INTEGER NOT NULL,     -- of the last event that is done with
+	sent INTEGER NOT NULL DEFAULT 0,
+	refused INTEGER NOT NULL DEFAULT 0,
+	failures INTEGER NOT NULL DEFAULT 0, -- in a row
+	retry_at INTEGER NOT NULL DEFAULT 0, -- not before; 0: now
+	error TEXT,               -- what the last failure said
+	updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- [vm] Bootable images; the files are image/NAME/.
 CREATE TABLE image (
 	name TEXT PRIMARY KEY,
