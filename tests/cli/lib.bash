@@ -48,7 +48,7 @@ scrub_env()
 		BATS_* | PATH | PWD | TERM | TMPDIR | ROOT | BUILD) ;;
 		ASAN_OPTIONS | UBSAN_OPTIONS | LSAN_OPTIONS) ;;
 		GITHUB_URL | GITHUB_FAKE | GITHUB_PAT | GITHUB_DIR) ;;
-		LIB_* | RECEIVED | RECEIVER) ;;
+		LIB_* | RECEIVED | RECEIVER | MODEL_*) ;;
 		*) unset "$name" ;;
 		esac
 	done

@@ -24,10 +24,15 @@ if cmp -s "$list" "$peer/package.json" &&
 fi
 rm -rf "$peer/installed" "$peer/node_modules" "$peer/github-openapi.json"
 cp "$list" "$peer/package.json"
+# npm's own list of authorities is not this machine's.
+trusted=/etc/ssl/certs/ca-certificates.crt
+if [ -z "${NODE_EXTRA_CA_CERTS-}" ] && [ -r "$trusted" ]; then
+	export NODE_EXTRA_CA_CERTS=$trusted
+fi
 # A registry that hangs gets three chances of four minutes.
 for try in 1 2 3; do
 	timeout -k 5 240 npm install --prefix "$peer" --no-package-lock \
-		--ignore-scripts --no-audit --no-fund --loglevel=error \
+		--prefer-offline --ignore-scripts --no-audit --no-fund --loglevel=error \
 		9>&- >"$peer/install.log" 2>&1 </dev/null && {
 		: >"$peer/installed"
 		exit 0
