@@ -33,6 +33,18 @@ int cmd_send(int argc, const char **argv, struct err *err);
 int cmd_interrupt(int argc, const char **argv, struct err *err);
 int cmd_stop(int argc, const char **argv, struct err *err);
 
+/* identity.c */
+extern const struct poptOption identity_create_options[];
+extern const struct poptOption identity_import_options[];
+extern const struct poptOption identity_export_options[];
+int cmd_identity_create(int argc, const char **argv, struct err *err);
+int cmd_identity_import(int argc, const char **argv, struct err *err);
+int cmd_identity_list(int argc, const char **argv, struct err *err);
+int cmd_identity_show(int argc, const char **argv, struct err *err);
+int cmd_identity_export(int argc, const char **argv, struct err *err);
+int cmd_identity_token(int argc, const char **argv, struct err *err);
+int cmd_identity_rm(int argc, const char **argv, struct err *err);
+
 /* print.c: lines of a transcript to stdout, through -q where it was given */
 struct printer {
 	struct output *out; /* NULL: as they are */

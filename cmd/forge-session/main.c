@@ -11,6 +11,8 @@
 #define ALL "forge-session list --all -q .id 2>/dev/null"
 #define PROVIDERS "forge-session providers -q .name 2>/dev/null"
 
+#define IDENTITIES "forge-session identity list -q .name 2>/dev/null"
+
 static const struct verb verbs[] = {
 	{ "list", "", "sessions that live (--all: every one known)",
 		list_options, 0, 0, 0, cmd_list, NULL },
@@ -30,6 +32,24 @@ static const struct verb verbs[] = {
 		cmd_providers, NULL },
 	{ "models", "PROVIDER", "the models of an agent", NULL, 1, 1, 0,
 		cmd_models, PROVIDERS },
+	{ "identity create", "NAME --author AUTHOR",
+		"make a key; prints the line for the git host",
+		identity_create_options, 1, 1, 0, cmd_identity_create, NULL },
+	{ "identity import", "NAME --author AUTHOR [FILE]",
+		"keep a key (default: of stdin); prints the public line",
+		identity_import_options, 1, 2, 0, cmd_identity_import, NULL },
+	{ "identity list", "", "who commits and pushes", NULL, 0, 0, 0,
+		cmd_identity_list, NULL },
+	{ "identity show", "NAME", "one of them, without its secrets", NULL,
+		1, 1, 0, cmd_identity_show, IDENTITIES },
+	{ "identity export", "NAME --yes", "print the private key",
+		identity_export_options, 1, 1, 0, cmd_identity_export,
+		IDENTITIES },
+	{ "identity token", "NAME",
+		"keep the API token on stdin; an empty one is forgotten",
+		NULL, 1, 1, 0, cmd_identity_token, IDENTITIES },
+	{ "identity rm", "NAME...", "forget identities and their keys", NULL,
+		1, -1, 0, cmd_identity_rm, IDENTITIES },
 };
 
 int

@@ -35,8 +35,7 @@ int sshkey_make(const char *comment, struct sshkey *ret, struct err *err)
 
 /*
  * ask adds the passphrase to its buffer; it is called only for a key that is
- * encrypted.  ERR_INVALID: that is no private key.  ERR_AUTH: not its
- * passphrase.
+ * encrypted.  ERR_INVALID: that is no private key, or not its passphrase.
  */
 int sshkey_import(const struct buf *text,
 	int (*ask)(void *arg, struct buf *ret, struct err *err), void *arg,

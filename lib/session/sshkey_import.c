@@ -72,7 +72,7 @@ give_passphrase(char *into, int size, int writing, void *import)
 static int
 wrong_passphrase(struct err *err)
 {
-	return err_set(err, ERR_AUTH, "that is not the key's passphrase");
+	return err_set(err, ERR_INVALID, "that is not the key's passphrase");
 }
 
 /* 1 it was an Ed25519 key in PEM, 0 it is something else, -1 error. */

@@ -233,6 +233,37 @@ CREATE INDEX session_live ON session (state) WHERE state IN
 CREATE INDEX session_repo ON session (repo) WHERE repo IS NOT NULL;
 CREATE INDEX session_created ON session (created_at);
 
+-- [session] Who commits and pushes.  The private key and the token are in
+-- secret, as identity/NAME and identity/NAME/token.
+CREATE TABLE identity (
+	name TEXT PRIMARY KEY,
+	author_name TEXT NOT NULL,
+	author_email TEXT NOT NULL,
+	public_key TEXT NOT NULL, -- one line, as in authorized_keys
+	agent TEXT,               -- socket that has the key; NULL: we have it
+	sign INTEGER NOT NULL DEFAULT 0 CHECK (sign IN (0, 1)),
+	created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- [session] What a session has in a repository.
+CREATE TABLE worktree (
+	session TEXT NOT NULL,    -- stays when the session is forgotten
+	name TEXT NOT NULL,       -- its directory below work; '': work itself
+	repo TEXT NOT NULL,       -- URL, or path of the user's own checkout
+	hash TEXT,                -- repo/HASH.git; NULL: the user's own
+	base TEXT,                -- branch it began from; NULL: empty repository
+	base_commit TEXT,         -- what that was then
+	branch TEXT,              -- branch it works on
+	dir TEXT NOT NULL,        -- absolute
+	state TEXT NOT NULL CHECK (state IN ('making', 'ready', 'removing')),
+	pushed TEXT,              -- commit that was pushed last
+	pushed_branch TEXT,       -- to there
+	request TEXT,             -- URL of the pull request
+	created_at INTEGER NOT NULL,
+	PRIMARY KEY (session, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX worktree_hash ON worktree (hash);
+
 -- [session] Which state may follow which; there is no way around it.
 CREATE TABLE session_transition (
 	before TEXT NOT NULL,

@@ -273,7 +273,7 @@ config_examples()
 	# keys of JSON or of the configuration.
 	code=$(cat "$ROOT"/lib/*/*.c |
 		sed -E 's/(log_[a-z]+\(|(json_[a-z]+|sound_id)\([^"]*)"[^"]*"//g' |
-		grep -oE '"(job|runner|vm|lease|image|delivery|watch|session|notify)\.[a-z]+"' |
+		grep -oE '"(job|runner|vm|lease|image|delivery|watch|session|notify|identity|repo)\.[a-z]+"' |
 		tr -d '"' | sort -u |
 		grep -vxF "$(sed -nE 's/^\.It Sy (.*) Pq .*/\1/p' \
 			"$ROOT/man/forge-config.5")")
