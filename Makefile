@@ -18,11 +18,14 @@ INSTALL ?= install
 MUSL_CC ?= musl-gcc
 
 PKGS := sqlite3 libcrypto libcurl libgit2 popt smartcols libarchive libseccomp \
-	libmnl libnftables
+	libmnl libnftables libssl libnghttp2 libprotobuf-c
 PROGS := $(notdir $(wildcard cmd/forge cmd/forge-[!in]*))
 DRIVERS := $(patsubst drivers/%.c,driver-%,$(wildcard drivers/*.c))
 LIB_SRC := $(wildcard lib/*/*.c)
-LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
+PROTO := $(patsubst share/proto/%.proto,%,$(wildcard share/proto/*.proto)) \
+	reflection-v1alpha
+PROTO_H := $(PROTO:%=$(BUILD)/gen/%.pb-c.h)
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(PROTO:%=$(BUILD)/gen/%.pb-c.o)
 UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
@@ -34,7 +37,7 @@ HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection
 try = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 
 CFLAGS ?= -O2 -g
-ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -fPIE $(WARN) \
+ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -isystem $(BUILD)/gen -fPIE $(WARN) \
 	$(call try,$(GCC_WARN)) $(HARDEN) \
 	$(call try,-ftrivial-auto-var-init=zero) \
 	-DFORGE_VERSION='"$(VERSION)"' \
@@ -53,8 +56,10 @@ ALL_CFLAGS += -Werror
 endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 # These two are loaded when they are used: archive_load.c, http_curl.c.
-# libmnl, libnftables and libldns are forge-net's alone.
-LIBS := $(filter-out -larchive -lmnl -lnftables,$(shell $(PKG_CONFIG) --libs $(PKGS) \
+# libmnl, libnftables and libldns are forge-net's alone; STREAM_LIBS belong to
+# those who speak gRPC.
+STREAM_LIBS := -lssl -lnghttp2 -lprotobuf-c
+LIBS := $(filter-out -larchive -lmnl -lnftables $(STREAM_LIBS),$(shell $(PKG_CONFIG) --libs $(PKGS) \
 	2>/dev/null)) -ljq
 
 # Programs without verbs, for other programs.
@@ -78,6 +83,24 @@ $(BUILD)/.flags: FORCE
 $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Messages of gRPC, and their descriptions for server reflection (.pb).
+# protoc-c would make functions of services whose names are words of C.
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h $(BUILD)/gen/%.pb &: \
+		$(BUILD)/gen/%.proto
+	cd $(@D) && protoc-c --descriptor_set_out=$*.pb $*.proto && \
+	mkdir -p bare && awk '/^service /{s=1} !s; s&&/^}/{s=0}' \
+		$*.proto >bare/$*.proto && \
+	protoc-c -Ibare --c_out=. bare/$*.proto
+$(BUILD)/gen/%.proto: share/proto/%.proto
+	@mkdir -p $(@D)
+	@cp $< $@
+$(BUILD)/gen/reflection-v1alpha.proto: share/proto/reflection.proto
+	@mkdir -p $(@D)
+	@sed 's/reflection\.v1;/reflection.v1alpha;/' $< >$@
+$(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c $(BUILD)/.flags
+	$(CC) $(ALL_CFLAGS) -w $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+$(LIB_OBJ): | $(PROTO_H)
 
 # The SQL is compiled in; the assembler reads it, so make must know.
 $(BUILD)/obj/lib/state/migrations.o: $(wildcard share/migrations/*.sql)
@@ -146,7 +169,8 @@ $(BUILD)/libexec/forge-init: $(INIT_SRC) $(wildcard cmd/forge-init/*.h) \
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libforge.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libforge.a $(LIBS) -larchive -lcurl $(NET_LIBS)
+	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libforge.a $(LIBS) -larchive -lcurl $(NET_LIBS) \
+		$(STREAM_LIBS)
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
