@@ -12,6 +12,22 @@ struct db;
 struct session;
 struct output;
 
+/* run.c */
+extern const struct poptOption run_options[];
+extern const struct poptOption start_options[];
+extern const struct poptOption resume_options[];
+extern const struct poptOption supervise_options[];
+int cmd_run(int argc, const char **argv, struct err *err);
+int cmd_start(int argc, const char **argv, struct err *err);
+int cmd_resume(int argc, const char **argv, struct err *err);
+int cmd_supervise(int argc, const char **argv, struct err *err);
+
+/* wait.c */
+extern const struct poptOption wait_options[];
+extern const struct poptOption attach_options[];
+int cmd_wait(int argc, const char **argv, struct err *err);
+int cmd_attach(int argc, const char **argv, struct err *err);
+
 /* list.c */
 extern const struct poptOption list_options[];
 int cmd_list(int argc, const char **argv, struct err *err);

@@ -35,7 +35,7 @@ cmd_log(int argc, const char **argv, struct err *err)
 		printer_open(&p, err))
 		return err_status(err->code);
 	rc = session_follow(st, argv[0], since, arg_follow != 0, print_lines,
-		&p, err);
+		&p, NULL, err);
 	if (printer_close(&p, err) || rc)
 		return err_status(err->code);
 	return EXIT_OK;

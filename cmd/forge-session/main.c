@@ -14,6 +14,18 @@
 #define IDENTITIES "forge-session identity list -q .name 2>/dev/null"
 
 static const struct verb verbs[] = {
+	{ "run", "[-- ARG...]", "one agent, in the foreground: stdin to events",
+		run_options, 0, -1, VERB_COMMAND, cmd_run, NULL },
+	{ "start", "[-- ARG...]", "the same in the background; print its id",
+		start_options, 0, -1, VERB_COMMAND, cmd_start, NULL },
+	{ "supervise", "ID", "what start starts", supervise_options, 1, 1,
+		VERB_HIDDEN, cmd_supervise, NULL },
+	{ "attach", "ID", "its transcript, live; typed lines are messages",
+		attach_options, 1, 1, 0, cmd_attach, LIVE },
+	{ "wait", "ID", "until the agent has nothing left to do",
+		wait_options, 1, 1, 0, cmd_wait, ALL },
+	{ "resume", "ID", "go on with a session that is over", resume_options,
+		1, 1, 0, cmd_resume, ALL },
 	{ "list", "", "sessions that live (--all: every one known)",
 		list_options, 0, 0, 0, cmd_list, NULL },
 	{ "show", "ID", "everything about one session", NULL, 1, 1, 0,

@@ -52,6 +52,15 @@ set_defaults(struct filter *f)
 int
 filter_compile(const char *program, struct filter **ret, struct err *err)
 {
+	CLEANUP_FREE char *what = xasprintf("filter '%.100s'", program);
+
+	return filter_compile_as(what, program, ret, err);
+}
+
+int
+filter_compile_as(const char *what, const char *program, struct filter **ret,
+	struct err *err)
+{
 	struct filter *f = xcalloc(1, sizeof(*f));
 
 	f->said = BUF_INIT;
@@ -63,8 +72,8 @@ filter_compile(const char *program, struct filter **ret, struct err *err)
 	set_defaults(f);
 	if (!jq_compile(f->jq, program)) {
 		f->said.s[strcspn(f->said.s, "\n")] = '\0';
-		(void)err_set(err, ERR_USAGE, "filter '%.100s': %.300s",
-			program, f->said.s);
+		(void)err_set(err, ERR_USAGE, "%.150s: %.300s", what,
+			f->said.s);
 		filter_free(f);
 		return -1;
 	}

@@ -14,6 +14,10 @@ struct filter;
 /* ERR_USAGE with jq's own reason when the program does not compile. */
 int filter_compile(const char *program, struct filter **ret, struct err *err)
 	__attribute__((warn_unused_result));
+/* A program that nobody typed: what names it for the message. */
+int filter_compile_as(const char *what, const char *program,
+	struct filter **ret, struct err *err)
+	__attribute__((warn_unused_result));
 void filter_free(struct filter *f);
 
 /*

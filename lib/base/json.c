@@ -223,6 +223,12 @@ put(struct json *o, const char *key, jv v)
 	o->v = jv_object_set(o->v, jv_string(key), v);
 }
 
+bool
+json_is_object(const struct json *j)
+{
+	return jv_get_kind(j->v) == JV_KIND_OBJECT;
+}
+
 void
 json_put(struct json *o, const char *key, struct json *value)
 {

@@ -38,6 +38,7 @@ const char *json_str(const struct json *j, const char *path,
 int64_t json_int(const struct json *j, const char *path, int64_t fallback);
 double json_num(const struct json *j, const char *path, double fallback);
 bool json_bool(const struct json *j, const char *path, bool fallback);
+bool json_is_object(const struct json *j);
 bool json_has(const struct json *j, const char *path); /* and is not null */
 /* Elements of an array, or keys of an object; 0 for anything else. */
 size_t json_len(const struct json *j, const char *path);

@@ -34,10 +34,12 @@ drain(struct transcript_reader *r,
  * for a supervisor that was killed.  *row is set when the row may be another.
  */
 static int
-sleep_for(struct transcript_reader *r, int alarm, bool *row, struct err *err)
+sleep_for(struct transcript_reader *r, int alarm, struct follow_input *in,
+	bool *row, struct err *err)
 {
 	struct pollfd p[] = { { .fd = transcript_fd(r), .events = POLLIN },
-		{ .fd = alarm, .events = POLLIN } };
+		{ .fd = alarm, .events = POLLIN },
+		{ .fd = in ? in->fd : -1, .events = POLLIN } };
 	int n = poll(p, ARRAY_SIZE(p), LOOK);
 
 	if (n < 0 && errno != EINTR)
@@ -45,7 +47,7 @@ sleep_for(struct transcript_reader *r, int alarm, bool *row, struct err *err)
 	transcript_clear(r);
 	event_watch_clear(alarm);
 	*row = n <= 0 || p[1].revents;
-	return 0;
+	return p[2].revents ? in->ready(in, err) : 0;
 }
 
 static int
@@ -64,7 +66,7 @@ is_over(struct state *st, const char *id, bool *ret, struct err *err)
 int
 session_follow(struct state *st, const char *id, int64_t since, bool follow,
 	int (*emit)(const char *lines, size_t n, void *arg, struct err *err),
-	void *arg, struct err *err)
+	void *arg, struct follow_input *in, struct err *err)
 {
 	CLEANUP_TRANSCRIPT struct transcript_reader *r = NULL;
 	CLEANUP_CLOSE int alarm = -1;
@@ -81,7 +83,8 @@ session_follow(struct state *st, const char *id, int64_t since, bool follow,
 		rc = drain(r, emit, arg, err);
 		if (rc || over)
 			return rc;
-		if (sleep_for(r, alarm, &look, err))
-			return -1;
+		rc = sleep_for(r, alarm, in, &look, err);
+		if (rc)
+			return rc;
 	}
 }

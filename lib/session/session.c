@@ -132,6 +132,10 @@ session_create(struct db *db, const struct session *s, const char *message,
 	"WHERE id = ?1 AND EXISTS (SELECT 1 FROM session_transition " \
 	"WHERE before = session.state AND after = ?2)"
 
+#define HAS_MESSAGE                                                  \
+	"EXISTS (SELECT 1 FROM message m WHERE m.session = ?1 " \
+	"AND m.kind = 'message' AND m.delivered_at IS NULL)"
+
 static int
 move(struct db *db, const char *id, enum session_state to,
 	struct json *data, const char *sql, const struct db_value *values,
@@ -143,6 +147,9 @@ move(struct db *db, const char *id, enum session_state to,
 		return 0;
 	if (err->code != ERR_BUSY || session_get(db, id, &now, err))
 		return -1;
+	if (to == SESSION_COMPLETED && !session_over(now.state))
+		return err_set(err, ERR_EXISTS,
+			"a message waits for session '%s'", id);
 	return err_set(err, ERR_BUSY, "session '%s' is %s, and cannot become "
 		"%s", id, names[now.state], names[to]);
 }
@@ -156,7 +163,8 @@ session_move(struct db *db, const char *id, enum session_state to,
 		"updated_at = ?5, limited_until = NULL, "
 		"started_at = iif(state = 'pending', ?5, started_at), "
 		"turn_at = iif(?2 = 'running' AND state <> 'waiting', ?5, "
-		"turn_at), ended_at = iif(?4 IS NULL, NULL, ?5) " ALLOWED;
+		"turn_at), ended_at = iif(?4 IS NULL, NULL, ?5) " ALLOWED
+		" AND NOT (?2 = 'completed' AND " HAS_MESSAGE ")";
 
 	if (!data)
 		data = json_object();

@@ -104,7 +104,8 @@ int session_get(struct db *db, const char *id, struct session *ret,
 /*
  * The next state, and why (one line, or NULL).  status is the exit status of
  * a session that is over, else -1.  data (or NULL, taken over) is added to
- * the event.  ERR_BUSY when its state does not allow that.
+ * the event.  ERR_BUSY when its state does not allow that; ERR_EXISTS when
+ * it shall be completed while a message waits.
  */
 int session_move(struct db *db, const char *id, enum session_state to,
 	const char *reason, int status, struct json *data, struct err *err)

@@ -35,19 +35,18 @@ translator_new(const char *provider, const char *out, const char *in,
 	struct translator **ret, struct err *err)
 {
 	CLEANUP_BUF struct buf program = BUF_INIT;
+	CLEANUP_FREE char *what =
+		xasprintf("in.jq or out.jq of provider '%s'", provider);
 	struct translator *t;
 	struct filter *filter = NULL;
 
 	/* A comment may be their last line. */
 	buf_addf(&program, "if .kind then (%s\n) else (%s\n) end",
 		in ? in : "empty", out ? out : "empty");
-	if ((in || out) && filter_compile(program.s, &filter, err)) {
-		struct err why = *err;
-
-		/* Not with all of the program in front. */
-		return err_set(err, ERR_INVALID, "provider '%s': %.300s",
-			provider, strrchr(why.msg, '\'') ?
-				strrchr(why.msg, '\'') + 1 : why.msg);
+	if ((in || out) &&
+		filter_compile_as(what, program.s, &filter, err)) {
+		err->code = ERR_INVALID;
+		return -1;
 	}
 	t = xcalloc(1, sizeof(*t));
 	t->filter = filter;
@@ -77,17 +76,31 @@ translator_reset(struct translator *t)
 
 /* ---- results ---- */
 
-struct walk {
-	struct translator *t;
-	const struct translated *to;
+/*
+ * All results of a line are taken before the first is acted on: what it
+ * leads to may run the programs again, and libjq has one run at a time.
+ */
+struct results {
+	struct json *v[RESULTS_MAX];
 	size_t n;
-	bool sent;
-	bool odd; /* something that is none of the three */
-	struct err *err;
 };
 
 static int
-send_value(struct walk *w, const struct json *v)
+collect(struct json *v, void *arg)
+{
+	struct results *r = arg;
+
+	if (r->n == RESULTS_MAX) {
+		json_free(v);
+		return 1;
+	}
+	r->v[r->n++] = v;
+	return 0;
+}
+
+static int
+send_value(const struct json *v, const struct translated *to,
+	struct err *err)
 {
 	CLEANUP_BUF struct buf line = BUF_INIT;
 	const char *text = json_str(v, "send", NULL);
@@ -100,61 +113,86 @@ send_value(struct walk *w, const struct json *v)
 		json_write(value, &line);
 	}
 	buf_addc(&line, '\n');
-	w->sent = true;
-	return w->to->send(line.s, line.len, w->to->arg, w->err);
+	return to->send(line.s, line.len, to->arg, err);
 }
 
 static int
-give_event(struct walk *w, const struct json *v, const char *kind)
+give_event(const struct json *v, const char *kind,
+	const struct translated *to, struct err *err)
 {
 	struct json *data = json_get(v, "data");
 
-	return w->to->event(kind, data ? data : json_object(), w->to->arg,
-		w->err);
+	if (!data || !json_is_object(data)) {
+		json_free(data);
+		data = json_object();
+	}
+	return to->event(kind, data, to->arg, err);
+}
+
+/* Is it one of the three that a program may yield? */
+static bool
+is_known(const struct json *v)
+{
+	const char *kind = json_str(v, "kind", NULL);
+
+	return (kind && event_kind_known(kind)) || json_has(v, "send") ||
+		json_has(v, "state");
 }
 
 static int
-result(struct json *v, void *arg)
+act(struct translator *t, const struct json *v, const struct translated *to,
+	bool *sent, struct err *err)
 {
-	CLEANUP_JSON struct json *own = v;
-	struct walk *w = arg;
 	const char *kind = json_str(v, "kind", NULL);
 
-	if (++w->n > RESULTS_MAX) {
-		w->odd = true;
-		return 1;
-	}
 	if (kind && event_kind_known(kind))
-		return give_event(w, v, kind);
-	if (json_has(v, "send"))
-		return send_value(w, v);
-	if (json_has(v, "state")) {
-		json_free(w->t->state);
-		w->t->state = json_get(v, "state");
-		return 0;
+		return give_event(v, kind, to, err);
+	if (json_has(v, "send")) {
+		*sent = true;
+		return send_value(v, to, err);
 	}
-	w->odd = true;
+	json_free(t->state);
+	t->state = json_get(v, "state");
 	return 0;
 }
 
+static int
+act_all(struct translator *t, const struct results *r,
+	const struct translated *to, bool *sent, struct err *err)
+{
+	bool odd = false;
+	size_t i;
+
+	for (i = 0; i < r->n; i++) {
+		if (!is_known(r->v[i]))
+			odd = true;
+		else if (act(t, r->v[i], to, sent, err))
+			return -1;
+	}
+	return odd;
+}
+
 /*
- * 0, -1, or 1: the program failed, which is no failure of ours.  in is taken
- * over.
+ * 0, -1, or 1: the program failed, or yielded something odd, which is no
+ * failure of ours.  in is taken over.
  */
 static int
-run(struct walk *w, struct json *in, struct err *err)
+run(struct translator *t, struct json *in, const struct translated *to,
+	bool *sent, struct err *err)
 {
-	struct err own = ERR_INIT;
-	int rc;
+	struct results *r = xcalloc(1, sizeof(*r));
+	struct err why = ERR_INIT;
+	size_t i;
+	int failed, rc;
 
-	json_put(in, "state", json_get(w->t->state, ""));
-	rc = filter_run(w->t->filter, in, result, w, &own);
+	json_put(in, "state", json_get(t->state, ""));
+	failed = filter_run(t->filter, in, collect, r, &why);
 	json_free(in);
-	if (rc < 0 && own.code == ERR_INVALID && !err->code)
-		return 1;
-	if (rc < 0 && !err->code)
-		*err = own;
-	return rc < 0 ? -1 : w->odd;
+	rc = act_all(t, r, to, sent, err);
+	for (i = 0; i < r->n; i++)
+		json_free(r->v[i]);
+	free(r);
+	return rc < 0 ? -1 : rc || failed;
 }
 
 /* ---- the two ways ---- */
@@ -187,9 +225,9 @@ int
 translate_out(struct translator *t, const char *line, size_t n,
 	const struct translated *to, bool *ret_garbage, struct err *err)
 {
-	struct walk w = { .t = t, .to = to, .err = err };
 	struct err none = ERR_INIT;
 	struct json *in, *value;
+	bool sent;
 	int rc;
 
 	*ret_garbage = false;
@@ -201,37 +239,45 @@ translate_out(struct translator *t, const char *line, size_t n,
 	}
 	in = json_object();
 	json_put(in, "line", value);
-	rc = run(&w, in, err);
+	rc = run(t, in, to, &sent, err);
 	return rc == 1 ? text_out(line, n, "raw", "line", to, err) : rc;
+}
+
+static int
+text_in(const char *kind, const struct json *data,
+	const struct translated *to, bool *sent, struct err *err)
+{
+	CLEANUP_BUF struct buf line = BUF_INIT;
+
+	if (strcmp(kind, "message") != 0)
+		return 0;
+	buf_adds(&line, json_str(data, "text", ""));
+	buf_addc(&line, '\n');
+	*sent = true;
+	return to->send(line.s, line.len, to->arg, err);
 }
 
 int
 translate_in(struct translator *t, const char *kind, struct json *data,
 	const struct translated *to, bool *ret_sent, struct err *err)
 {
-	struct walk w = { .t = t, .to = to, .err = err };
-	struct json *in = json_object();
+	bool sent = false;
+	struct json *in;
 	int rc;
 
-	json_put_str(in, "kind", kind);
-	json_put(in, "data", data);
-	if (t->in) {
-		rc = run(&w, in, err);
+	if (!t->in) {
+		rc = text_in(kind, data, to, &sent, err);
+		json_free(data);
+	} else {
+		in = json_object();
+		json_put_str(in, "kind", kind);
+		json_put(in, "data", data);
+		rc = run(t, in, to, &sent, err);
 		if (rc == 1)
 			rc = err_set(err, ERR_INVALID,
 				"in.jq of the provider fails on '%s'", kind);
-	} else if (!strcmp(kind, "message")) {
-		CLEANUP_FREE char *text =
-			xasprintf("%s\n", json_str(in, "data.text", ""));
-
-		rc = to->send(text, strlen(text), to->arg, err);
-		json_free(in);
-		w.sent = true;
-	} else {
-		json_free(in);
-		rc = 0;
 	}
 	if (ret_sent)
-		*ret_sent = w.sent;
+		*ret_sent = sent;
 	return rc;
 }

@@ -52,6 +52,7 @@ const struct config_key config_keys[] = {
 	{ "place", true, "run", CONFIG_STRING },
 
 	{ "provider", true, "dir", CONFIG_STRING },
+	{ "provider", true, "home", CONFIG_STRING },
 	{ "provider", true, "program", CONFIG_STRING },
 
 	{ "vm", false, "driver", CONFIG_STRING },

@@ -164,7 +164,7 @@ run_examples()
 
 @test "forge(1)" { run_examples forge.1 3; }
 @test "forge-runner(1)" { run_examples forge-runner.1 5; }
-@test "forge-session(1)" { run_examples forge-session.1 3; }
+@test "forge-session(1)" { run_examples forge-session.1 5; }
 @test "forge-provider(5)" { run_examples forge-provider.5 1; }
 @test "forge-vm(1)" { run_examples forge-vm.1 7; }
 @test "forge-webhook(1)" { run_examples forge-webhook.1 4; }

@@ -1,0 +1,29 @@
+#include "lib/session/place.h"
+
+#include <string.h>
+
+#include "lib/session/session.h"
+#include "lib/state/config.h"
+#include "lib/state/state.h"
+#include "lib/base/banned.h"
+
+int
+session_place(struct state *st, const struct session *s, struct argv *ret,
+	struct err *err)
+{
+	struct config *c;
+	const char *run;
+
+	if (!strcmp(s->place, "here"))
+		return 0;
+	if (state_config(st, &c, err))
+		return -1;
+	run = config_str(c, "place", s->place, "run", NULL);
+	if (!run || !run[strspn(run, " \t")])
+		return err_set(err, ERR_NOTFOUND,
+			"no place '%s': it is here, or a [place \"%s\"] with "
+			"run = PREFIX in the configuration", s->place,
+			s->place);
+	argv_split(ret, run);
+	return 0;
+}
