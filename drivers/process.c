@@ -169,7 +169,8 @@ check(const char **ret_fix, struct err *why)
 	pid_t child;
 
 	*ret_fix = "apt-get install erofs-utils";
-	if (!(unpacker = fs_which("fsck.erofs")))
+	unpacker = fs_which("fsck.erofs");
+	if (!unpacker)
 		return err_set(why, ERR_NOTFOUND,
 			"no fsck.erofs in PATH to unpack images");
 	*ret_fix = "sysctl user.max_user_namespaces=10000 "
@@ -196,8 +197,8 @@ caps(struct json *o)
 {
 	json_put_bool(o, "machine", false);
 	json_put_str(o, "root", "tree");
-	driver_put_words(o, "net", (const char *[]){ "none", "user", "user+loopback",
-					 NULL });
+	driver_put_words(o, "net", (const char *[]){ "none", "user",
+					 "user+loopback", NULL });
 	json_put_str(o, "address", "ours");
 	json_put_str(o, "exec", "agent");
 }

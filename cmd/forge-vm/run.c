@@ -287,7 +287,8 @@ cmd_supervise(int argc, const char **argv, struct err *err)
 	boot.spec.keep = true;
 	boot.spec.restart = arg_restart;
 	boot.spec.again = arg_again;
-	boot.spec.argv = again = supervise_json(st, &boot);
+	again = supervise_json(st, &boot);
+	boot.spec.argv = again;
 	if (supervise(st, &boot, &status, err))
 		return err_status(err->code);
 	return status;

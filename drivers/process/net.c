@@ -9,6 +9,7 @@
 #include <linux/route.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -43,17 +44,18 @@ static int
 set_mac(int fd, const char *text)
 {
 	struct ifreq r = request(NAME);
-	unsigned v[6];
+	char *end;
 	int i;
 
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x", v, v + 1, v + 2, v + 3,
-		    v + 4, v + 5) != 6) {
-		errno = EINVAL;
-		return -1;
-	}
 	r.ifr_hwaddr.sa_family = ARPHRD_ETHER;
-	for (i = 0; i < 6; i++)
-		r.ifr_hwaddr.sa_data[i] = (char)v[i];
+	for (i = 0; i < 6; i++) {
+		r.ifr_hwaddr.sa_data[i] = (char)strtoul(text, &end, 16);
+		if (end != text + 2 || *end != (i < 5 ? ':' : '\0')) {
+			errno = EINVAL;
+			return -1;
+		}
+		text = end + 1;
+	}
 	return ioctl(fd, SIOCSIFHWADDR, &r);
 }
 

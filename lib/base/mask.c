@@ -20,12 +20,12 @@ mask_text(char *s, size_t n)
 		unsigned char next = i + 1 < n ? (unsigned char)s[i + 1] :
 						 0x80;
 
-		if (c >= 0x80 && !utf8)
-			s[i] = '?';
-		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
-			s[i] = '?';
-		else if ((c < 0x20 && c != '\n' && c != '\t' && c != '\r') ||
-			c == 0x7f)
+		bool control = c == 0x7f ||
+			(c < 0x20 && c != '\n' && c != '\t' && c != '\r');
+
+		/* 0xc2 0x80 and on: the controls of ISO 6429 in UTF-8 */
+		if (control || (c >= 0x80 && !utf8) ||
+			(c == 0xc2 && next >= 0x80 && next < 0xa0))
 			s[i] = '?';
 	}
 }

@@ -10,6 +10,9 @@
 #include "lib/base/lazy.h"
 #include "lib/base/banned.h"
 
+/* Parameters are not called what libcurl's headers call them. */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 
@@ -75,3 +78,4 @@ LAZY(CURLUcode, curl_url_get,
 LAZY(CURLUcode, curl_url_set,
 	(CURLU * u, CURLUPart part, const char *s, unsigned flags),
 	(u, part, s, flags))
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -53,7 +53,7 @@ int crew_unused(const struct work *w, size_t crew);
 /* Jobs of its repository that may have a runner more. */
 int repo_room(const struct work *w, const struct demand *d);
 /* What keeps the pool itself from starting one more; START: nothing. */
-enum verdict pool_refuses(const struct work *w, size_t pool);
+enum verdict pool_refuses(const struct work *w, size_t i);
 /* The same for a job in its k-th pool. */
 enum verdict waiter_refused(const struct work *w, const struct waiter *x,
 	size_t k);

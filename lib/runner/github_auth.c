@@ -115,7 +115,8 @@ call_app(struct github *gh, const char *method, const char *path,
 	/* A token too many does no harm, and minting one is no write that
 	 * must be paced. */
 	if (!strcmp(method, "POST"))
-		call.body = body = json_object();
+		body = json_object();
+	call.body = body;
 	rc = github_call_app(gh, &call, ret, &extra, err);
 	*ret_status = extra.status;
 	if (!rc && !*ret)

@@ -33,7 +33,7 @@ struct state;
  * held (ERR_BUSY), the pool has no scale-set (ERR_INVALID), or the
  * configuration is wrong.
  */
-int scaleset_serve(struct state *st, const char *pool, int stop,
+int scaleset_serve(struct state *st, const char *name, int stop,
 	struct err *err) __attribute__((warn_unused_result));
 
 /* As github_jit(), for a runner of the pool's set. */

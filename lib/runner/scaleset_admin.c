@@ -153,7 +153,8 @@ connect_admin(struct scaleset *s, struct err *err)
 	if (scaleset_call(s, &call, &j, &status, err))
 		return -1;
 	at = j ? json_str(j, "url", "") : "";
-	if (http_check_url(at, err) || !token_sound(json_str(j, "token", "")))
+	if (!*at || http_check_url(at, err) ||
+		!token_sound(json_str(j, "token", "")))
 		return err_set(err, ERR_INVALID,
 			"GitHub's answer has no sound url and token of the "
 			"Actions service");

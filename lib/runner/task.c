@@ -36,7 +36,7 @@ task_add(struct tasks *t, enum task_kind kind, const char *program,
 	task->said = BUF_INIT;
 	task->connection = -1;
 	argv_push(&task->args, verb);
-	t->v = xreallocarray(t->v, t->n + 1, sizeof(*t->v));
+	t->v = xreallocarray(t->v, t->n + 1, sizeof(struct task *));
 	t->v[t->n++] = task;
 	return task;
 }

@@ -143,9 +143,7 @@ has_failed(struct notifier *n, int64_t seq, int64_t retry_after,
 static bool
 was_told_to_stop(struct notifier *n)
 {
-	int sig;
-
-	while (n->signals >= 0 && (sig = signals_next(n->signals)))
+	while (n->signals >= 0 && signals_next(n->signals))
 		n->stop = true;
 	return n->stop;
 }

@@ -202,17 +202,13 @@ unquoted(struct reader *r)
 
 	if (c == ' ' || c == '\t') {
 		end_word(r);
-	} else if (c == '&' && r->p[1] == '>') {
+	} else if (c == '<' || c == '>' || (c == '&' && r->p[1] == '>')) {
 		redirection(r);
 		return;
-	} else if (strchr("\n;&|", c)) {
+	} else if (strchr("\n;&|()`", c)) {
+		if (strchr("()`", c))
+			r->out->plain = false;
 		end_command(r);
-	} else if (strchr("()`", c)) {
-		r->out->plain = false;
-		end_command(r);
-	} else if (c == '<' || c == '>') {
-		redirection(r);
-		return;
 	} else if (c == '#' && !r->in_word) {
 		r->out->plain = false;
 		r->p += strcspn(r->p, "\n");

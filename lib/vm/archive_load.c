@@ -18,6 +18,9 @@
 #include "lib/base/lazy.h"
 #include "lib/base/banned.h"
 
+/* Parameters are not called what libarchive's header calls them. */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+
 #define FN_A(name) LAZY(int, name, (struct archive *a), (a))
 #define FN_E(ret, name) LAZY(ret, name, (struct archive_entry *e), (e))
 #define FN_SET(name, type) \
@@ -138,3 +141,4 @@ LAZY(int, archive_entry_xattr_next,
 LAZY_VOID(archive_entry_xattr_add_entry,
 	(struct archive_entry *e, const char *name, const void *v, size_t n),
 	(e, name, v, n))
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

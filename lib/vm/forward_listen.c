@@ -117,7 +117,7 @@ forward_spec_release(struct forward_spec *s)
 static char *
 address_name(int fd)
 {
-	struct sockaddr_storage a;
+	struct sockaddr_storage a = { 0 };
 	socklen_t n = sizeof(a);
 	char host[64], port[16];
 

@@ -38,8 +38,10 @@ image_import_check(const struct image_spec *spec, struct err *err)
 		return err_set(err, ERR_NOTFOUND,
 			"no 'sqfstar' in PATH: apt-get install "
 			"squashfs-tools");
-	if (!strcmp(path, STDIN) && spec->source)
+	if (spec->source && !strcmp(spec->source, STDIN))
 		return 0;
+	if (!path)
+		return err_set(err, ERR_USAGE, "a source is needed");
 	if (stat(path, &sb))
 		return err_sys(err, "cannot open '%s'", path);
 	if (!S_ISREG(sb.st_mode) &&

@@ -27,15 +27,18 @@ mapped(const char *file)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	struct err err = ERR_INIT;
-	unsigned inside, outside, n;
+	unsigned long inside, n;
 	const char *line;
+	char *end;
 
 	if (fs_read(AT_FDCWD, file, 4096, &b, &err))
 		return false;
 	for (line = b.s; line && *line; line = strchr(line, '\n')) {
 		line += strspn(line, "\n");
-		if (sscanf(line, "%u %u %u", &inside, &outside, &n) == 3 &&
-			inside <= TREE_ID_BASE &&
+		inside = strtoul(line, &end, 10);
+		(void)strtoul(end, &end, 10); /* outside */
+		n = strtoul(end, &end, 10);
+		if ((*end == '\n' || !*end) && inside <= TREE_ID_BASE &&
 			n >= TREE_ID_BASE - inside + TREE_IDS)
 			return true;
 	}

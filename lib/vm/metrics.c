@@ -43,10 +43,16 @@ cpu_of(const char *stat)
 {
 	unsigned long long user, system;
 	const char *p = strrchr(stat, ')');
+	char *end;
+	int field;
 
-	if (!p || sscanf(p + 1,
-			  " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
-			  "%llu %llu", &user, &system) != 2)
+	for (field = 2; p && field < 14; field++)
+		p = strchr(p + 1, ' ');
+	if (!p)
+		return -1;
+	user = strtoull(p, &end, 10);
+	system = strtoull(end, &end, 10);
+	if (*end != ' ')
 		return -1;
 	return (int64_t)((user + system) * 1000000 /
 		(unsigned long long)sysconf(_SC_CLK_TCK));

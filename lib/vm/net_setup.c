@@ -169,12 +169,12 @@ static struct json *
 route_parse(const char *text)
 {
 	CLEANUP_FREE char *dst = xstrdup(text);
-	char *slash = strchr(dst, '/');
+	size_t n = strcspn(dst, "/");
 
-	if (!slash)
+	if (!dst[n])
 		BUG("route '%s'", text);
-	*slash++ = '\0';
-	return route_spec(dst, (int)strtol(slash, NULL, 10));
+	dst[n] = '\0';
+	return route_spec(dst, (int)strtol(dst + n + 1, NULL, 10));
 }
 
 static int

@@ -99,7 +99,7 @@ struct pack_reader {
 
 void pack_reader_init(struct pack_reader *r, const struct pack_sink *sink,
 	void *arg);
-int pack_feed(struct pack_reader *r, const void *p, size_t n)
+int pack_feed(struct pack_reader *r, const void *data, size_t n)
 	__attribute__((warn_unused_result));
 
 #endif

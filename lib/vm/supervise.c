@@ -322,7 +322,7 @@ on_signal(struct supervisor *s, int sig)
 {
 	if (sig == SIGWINCH && (!s->exec_open || !s->exec.sent))
 		return;
-	if (s->life.done) { /* held, and nothing else of it is left */
+	if (s->life.command == LIFE_DONE) { /* held, and nothing else of it is left */
 		supervisor_stop(s, 0);
 		return;
 	}
@@ -365,8 +365,8 @@ on_deadline(struct supervisor *s)
 			"the guest was not ready within %s (--boot-timeout)",
 			format_duration(s->boot->boot_timeout, text,
 				sizeof(text)));
-	} else {
-		s->life.late = true;
+	} else if (s->life.command == LIFE_ON) {
+		s->life.command = LIFE_LATE;
 	}
 }
 
@@ -435,7 +435,7 @@ step_exec(struct supervisor *s, const struct pollfd *fds)
 	if (exec_client_step(&s->exec, fds + FD_EXEC, &err))
 		supervisor_fail(s, err.code, "%s", err.msg);
 	else if (s->exec.done)
-		s->life.done = true;
+		s->life.command = LIFE_DONE;
 }
 
 static int

@@ -28,7 +28,7 @@ life_at(const struct supervisor *s)
 		return -1;
 	if (l->held)
 		return l->held_until;
-	if (l->done || l->late)
+	if (l->command != LIFE_ON)
 		return 0;
 	if (l->ends_at < 0 || l->idle_at < 0)
 		return l->ends_at < 0 ? l->idle_at : l->ends_at;
@@ -106,9 +106,9 @@ life_step(struct supervisor *s)
 	l->held = false; /* its time, if any, is over */
 	if (clock_left(life_at(s)) != 0 || is_held(s))
 		return;
-	if (l->done)
+	if (l->command == LIFE_DONE)
 		supervisor_stop(s, 0); /* nothing of it is to be kept */
-	else if (l->late)
+	else if (l->command == LIFE_LATE)
 		supervisor_fail(s, ERR_TIMEOUT,
 			"the command took longer than --timeout");
 	else if (!clock_left(l->ends_at))

@@ -19,8 +19,11 @@ struct supervisor;
 struct life {
 	int64_t ends_at; /* monotonic ms, -1: no --ttl */
 	int64_t idle_at; /* likewise, -1: somebody uses it, or no --idle */
-	bool done; /* the command ended */
-	bool late; /* the command takes longer than --timeout */
+	enum {
+		LIFE_ON,
+		LIFE_DONE, /* the command ended */
+		LIFE_LATE, /* it takes longer than --timeout */
+	} command;
 	bool held; /* as the row said when it mattered */
 	int64_t held_until; /* monotonic ms, -1: until it is released */
 	const char *reason; /* for the row when it ends by us, or NULL */

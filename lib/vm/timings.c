@@ -58,7 +58,9 @@ timings_hello(struct timings *t, int64_t init_us, int64_t hello_us)
 static double
 ms(int64_t ns)
 {
-	return (double)(ns / 1000) / 1000;
+	int64_t us = ns / 1000; /* three places are enough */
+
+	return (double)us / 1000;
 }
 
 static int64_t

@@ -15,7 +15,7 @@
 
 #include "lib/vm/tree_file.h"
 
-#define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
 
 static int
 fail(int e)
@@ -65,9 +65,9 @@ enter(struct tree *t, const char *name, bool make)
 
 	if (t->ndirs > TREE_DEPTH)
 		return fail(ENAMETOOLONG);
-	*d = (struct tree_dir){ .fd = openat(top, name, OPEN_DIR) };
+	*d = (struct tree_dir){ .fd = openat(top, name, OPEN_DIR | O_CLOEXEC) };
 	if (d->fd < 0 && errno == ENOENT && make && !mkdirat(top, name, 0755))
-		d->fd = openat(top, name, OPEN_DIR);
+		d->fd = openat(top, name, OPEN_DIR | O_CLOEXEC);
 	if (d->fd < 0)
 		return errno == ELOOP ? fail(ENOTDIR) : -1;
 	d->name = strdup(name);
@@ -263,7 +263,7 @@ open_parent(const struct tree *t, const char *path, char *ret_name)
 		return fail(EPERM);
 	}
 	while (next_name(&path, next)) {
-		below = openat(fd, ret_name, OPEN_DIR);
+		below = openat(fd, ret_name, OPEN_DIR | O_CLOEXEC);
 		(void)close(fd);
 		if (below < 0)
 			return -1;
@@ -382,11 +382,11 @@ begin_parent(struct tree *t, const char *dst, const char *name)
 	if (!*dst || (slash && !slash[1]))
 		return fail(ENOENT); /* "x/" says that x is a directory */
 	if (!slash)
-		return begin(t, open(".", OPEN_DIR), name, dst);
+		return begin(t, open(".", OPEN_DIR | O_CLOEXEC), name, dst);
 	parent = strndup(dst, slash == dst ? 1 : (size_t)(slash - dst));
 	if (!parent)
 		return -1;
-	rc = begin(t, open(parent, OPEN_DIR & ~O_NOFOLLOW), name, slash + 1);
+	rc = begin(t, open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC), name, slash + 1);
 	free(parent);
 	return rc;
 }
@@ -400,10 +400,10 @@ tree_target(const char *dst, const char *name, unsigned flags,
 	memset(ret, 0, sizeof(*ret));
 	ret->flags = flags;
 	ret->file = -1;
-	fd = open(dst, OPEN_DIR & ~O_NOFOLLOW);
+	fd = open(dst, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!strcmp(name, ".")) {
 		if (fd < 0 && errno == ENOENT && !mkdir(dst, 0755))
-			fd = open(dst, OPEN_DIR & ~O_NOFOLLOW);
+			fd = open(dst, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		return begin(ret, fd, "", "");
 	}
 	if (fd >= 0)

@@ -46,7 +46,8 @@ note(struct walk *w, int e)
 
 /* ---- files with several names ---- */
 
-struct name {
+struct walk_name {
+	struct walk_name *next; /* of all, for their end */
 	dev_t dev;
 	ino_t ino;
 	char path[];
@@ -55,7 +56,7 @@ struct name {
 static int
 compare(const void *a, const void *b)
 {
-	const struct name *x = a, *y = b;
+	const struct walk_name *x = a, *y = b;
 
 	if (x->dev != y->dev)
 		return x->dev < y->dev ? -1 : 1;
@@ -66,31 +67,35 @@ compare(const void *a, const void *b)
 static const char *
 earlier(struct walk *w, const struct stat *st)
 {
+	const struct walk_name wanted = { .dev = st->st_dev, .ino = st->st_ino };
 	size_t n = strlen(w->path) + 1;
-	struct name *key, *const *found;
+	struct walk_name *key, *const *found;
 
 	if (st->st_nlink < 2)
 		return NULL;
+	found = tfind(&wanted, &w->links, compare);
+	if (found)
+		return (*found)->path;
 	key = malloc(sizeof(*key) + n);
 	if (!key)
 		return NULL; /* sent once more: only larger */
 	key->dev = st->st_dev;
 	key->ino = st->st_ino;
 	memcpy(key->path, w->path, n);
-	found = tsearch(key, &w->links, compare);
-	if (!found || *found != key) {
-		free(key);
-		return found ? (*found)->path : NULL;
-	}
+	key->next = w->names;
+	w->names = key;
+	/* Without room for it: sent once more, too. */
+	(void)tsearch(key, &w->links, compare);
 	return NULL;
 }
 
 static void
 forget_links(struct walk *w)
 {
-	while (w->links) {
-		void *key = *(void **)w->links;
+	struct walk_name *key;
 
+	while ((key = w->names)) {
+		w->names = key->next;
 		(void)tdelete(key, &w->links, compare);
 		free(key);
 	}
@@ -394,6 +399,7 @@ walk_open(struct walk *w, const char *path, unsigned flags)
 	w->start = w->file = -1;
 	w->ended = false;
 	w->links = NULL;
+	w->names = NULL;
 	w->path[0] = '\0';
 	if (!*path) {
 		errno = ENOENT;

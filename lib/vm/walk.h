@@ -25,6 +25,8 @@ enum walk_flags {
 	WALK_DEVICES = 1 << 0, /* devices and FIFOs too; else told and left out */
 };
 
+struct walk_name;
+
 struct walk {
 	unsigned flags;
 	/* An entry was left out: its path and why. */
@@ -41,7 +43,8 @@ struct walk {
 	bool holes; /* it has some */
 	off_t at, data_end;
 	bool ended;
-	void *links; /* files with several names */
+	struct walk_name *names; /* of files with several */
+	void *links; /* a tree of them */
 	char name[NAME_MAX + 1]; /* of the first entry */
 	char path[PACK_PATH_MAX + 1];
 	unsigned char out[PACK_RECORD_MAX + 65536];

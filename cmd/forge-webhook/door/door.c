@@ -63,7 +63,7 @@ whole(char **argv)
 static _Noreturn void
 whole_with(const struct buf *body, char **argv)
 {
-	int fd = memfd_create("body", 0);
+	int fd = memfd_create("body", MFD_CLOEXEC); /* its copy is 0 */
 
 	if (fd < 0 || write_all(fd, body->s, body->len) ||
 		lseek(fd, 0, SEEK_SET) || dup2(fd, STDIN_FILENO) < 0) {
