@@ -67,7 +67,7 @@ PLAIN := $(notdir $(wildcard cmd/garm-*))
 BINS := $(PROGS:%=$(BUILD)/bin/%) $(PLAIN:%=$(BUILD)/bin/%)
 RECIPES := $(patsubst share/%,$(BUILD)/libexec/%,$(wildcard share/recipes/*))
 SHARED := $(patsubst share/%,$(BUILD)/share/forge/%,\
-	$(wildcard share/providers/*/*))
+	$(wildcard share/providers/*/* share/formats/*.jq))
 HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init \
 	$(BUILD)/libexec/forge-net $(BUILD)/libexec/webhook
 

@@ -61,13 +61,30 @@ int cmd_identity_export(int argc, const char **argv, struct err *err);
 int cmd_identity_token(int argc, const char **argv, struct err *err);
 int cmd_identity_rm(int argc, const char **argv, struct err *err);
 
-/* print.c: lines of a transcript to stdout, through -q where it was given */
+/*
+ * print.c: lines of a transcript to stdout, through -q or --format where they
+ * were given.  Verbs with --format have FORMAT_OPTION and call
+ * printer_format() between the two: st and s are borrowed until the close.
+ */
 struct printer {
 	struct output *out; /* NULL: as they are */
+	struct format *format; /* likewise */
+	struct state *st;
+	const struct session *s;
 	bool mask; /* stdout is a terminal */
 };
+extern char *arg_format;
+#define FORMAT_OPTION                                                         \
+	{                                                                     \
+		"format", 0, POPT_ARG_STRING, &arg_format, 0,                 \
+			"ndjson, text, ag-ui, builder, claude, or your own",  \
+			"FORMAT"                                              \
+	}
 #define PRINTER_INIT ((struct printer){ 0 })
 int printer_open(struct printer *p, struct err *err)
+	__attribute__((warn_unused_result));
+int printer_format(struct printer *p, const char *fallback, struct state *st,
+	const struct session *s, struct err *err)
 	__attribute__((warn_unused_result));
 int print_lines(const char *lines, size_t n, void *printer, struct err *err)
 	__attribute__((warn_unused_result));

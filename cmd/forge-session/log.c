@@ -15,6 +15,7 @@ const struct poptOption log_options[] = {
 		"go on until the session is over", NULL },
 	{ "since", 0, POPT_ARG_STRING, &arg_since, 0,
 		"only events after this number", "N" },
+	FORMAT_OPTION,
 	POPT_TABLEEND
 };
 
@@ -32,7 +33,8 @@ cmd_log(int argc, const char **argv, struct err *err)
 	if ((arg_since && parse_i64(arg_since, 0, INT64_MAX, "--since", &since,
 				  err)) ||
 		open_session(argv[0], &st, &db, &s, err) ||
-		printer_open(&p, err))
+		printer_open(&p, err) ||
+		printer_format(&p, "ndjson", st, &s, err))
 		return err_status(err->code);
 	rc = session_follow(st, argv[0], since, arg_follow != 0, print_lines,
 		&p, NULL, err);
