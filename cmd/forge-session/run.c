@@ -44,7 +44,8 @@ static int arg_once, arg_foreground, arg_notify_fd = -1;
 			"the first message (default: stdin)", "TEXT"        \
 	}
 
-const struct poptOption run_options[] = { WHAT, POPT_TABLEEND };
+const struct poptOption run_options[] = { WHAT, FORMAT_OPTION,
+	POPT_TABLEEND };
 const struct poptOption start_options[] = { WHAT,
 	{ "once", 0, POPT_ARG_NONE, &arg_once, 0,
 		"it ends when all messages are answered", NULL },
@@ -54,6 +55,7 @@ const struct poptOption resume_options[] = {
 		"a message (default: to go on)", "TEXT" },
 	{ "foreground", 'f', POPT_ARG_NONE, &arg_foreground, 0,
 		"be its supervisor, as run is", NULL },
+	FORMAT_OPTION,
 	POPT_TABLEEND
 };
 const struct poptOption supervise_options[] = {
@@ -158,13 +160,18 @@ create(int argc, const char **argv, bool once, struct state **st,
 static int
 supervise(struct state *st, const char *id, struct err *err)
 {
+	CLEANUP_SESSION struct session s = SESSION_INIT;
 	struct printer p = PRINTER_INIT;
 	struct engine_run run = { .id = id, .notify_fd = -1,
 		.emit = print_lines, .arg = &p };
 	struct err own = ERR_INIT;
+	struct db *db;
 	int status;
 
-	if (printer_open(&p, err) || engine_run(st, &run, &status, err))
+	if (printer_open(&p, err) || state_db(st, &db, err) ||
+		session_get(db, id, &s, err) ||
+		printer_format(&p, "ndjson", st, &s, err) ||
+		engine_run(st, &run, &status, err))
 		return err_status(err->code);
 	if (printer_close(&p, &own) && !status) {
 		*err = own;

@@ -29,6 +29,7 @@ const struct poptOption wait_options[] = {
 const struct poptOption attach_options[] = {
 	{ "since", 0, POPT_ARG_STRING, &arg_since, 0,
 		"only events after this number", "N" },
+	FORMAT_OPTION,
 	POPT_TABLEEND
 };
 
@@ -125,8 +126,10 @@ cmd_attach(int argc, const char **argv, struct err *err)
 	(void)argc;
 	if ((arg_since && parse_i64(arg_since, 0, INT64_MAX, "--since", &since,
 				  err)) ||
-		open_session(argv[0], &st, &db, NULL, err) ||
-		printer_open(&p, err))
+		open_session(argv[0], &st, &db, &s, err) ||
+		printer_open(&p, err) ||
+		printer_format(&p, isatty(STDOUT_FILENO) ? "text" : "ndjson",
+			st, &s, err))
 		return err_status(err->code);
 	a.st = st;
 	rc = session_follow(st, argv[0], since, true, print_lines, &p, &in,
@@ -139,6 +142,7 @@ cmd_attach(int argc, const char **argv, struct err *err)
 			argv[0]);
 		return EXIT_OK;
 	}
+	session_release(&s);
 	return session_get(db, argv[0], &s, err) ? err_status(err->code) :
 						   outcome(&s, err);
 }
