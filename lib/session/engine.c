@@ -361,10 +361,11 @@ take_over(struct engine *e, struct err *err)
 static int
 prepare(struct engine *e, struct err *err)
 {
-	e->resumed = e->s.turns > 0 || e->s.agent_session;
+	e->resumed = e->s.started &&
+		(e->s.cut || json_bool(e->s.options, "once", false));
 	return transcript_open(e->st, e->s.id, &e->log, err) ||
 			session_bell_watch(e->st, e->s.id, &e->bell, err) ||
-			(e->resumed && forget_wishes(e, err)) ||
+			(e->s.started && forget_wishes(e, err)) ||
 			provider_load(e->st, e->s.provider, &e->p, err) ||
 			make_dir(e, err) || open_hooks(e, err) ?
 		-1 :

@@ -161,6 +161,7 @@ session_move(struct db *db, const char *id, enum session_state to,
 	static const char sql[] =
 		"UPDATE session SET state = ?2, reason = ?3, status = ?4, "
 		"updated_at = ?5, limited_until = NULL, "
+		"cut = state IN ('running', 'waiting', 'limited'), "
 		"started_at = iif(state = 'pending', ?5, started_at), "
 		"turn_at = iif(?2 = 'running' AND state <> 'waiting', ?5, "
 		"turn_at), ended_at = iif(?4 IS NULL, NULL, ?5) " ALLOWED

@@ -81,6 +81,8 @@ struct session {
 	int64_t limited_until; /* wall ms; 0: is not limited */
 	int status; /* exit status that tells the outcome; -1: not over */
 	int64_t created_at;
+	bool started; /* once at least */
+	bool cut; /* it ended in the middle of a turn */
 };
 
 #define SESSION_INIT ((struct session){ .status = -1 })

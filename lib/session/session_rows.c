@@ -7,6 +7,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
 #include "lib/base/proc.h"
+#include "lib/session/remains.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
 #include "lib/state/rows.h"
@@ -67,7 +68,7 @@ session_get(struct db *db, const char *id, struct session *ret,
 		"cost_microusd, tokens_in, tokens_out, turns, "
 		"max_cost_microusd, max_tokens, max_turns, timeout_ms, "
 		"idle_timeout_ms, limited_until, created_at, status, state, "
-		"options FROM session WHERE id = ?1";
+		"options, started_at IS NOT NULL, cut FROM session WHERE id = ?1";
 	CLEANUP_ROWS struct db_rows *rows = NULL;
 	const char *options;
 	int rc;
@@ -84,6 +85,8 @@ session_get(struct db *db, const char *id, struct session *ret,
 	fill_texts(rows, ret);
 	fill_numbers(rows, ret);
 	ret->state = state_of(db_text(rows, 24));
+	ret->started = db_int(rows, 26) != 0;
+	ret->cut = db_int(rows, 27) != 0;
 	return 0;
 }
 
@@ -170,7 +173,8 @@ bury(struct db *db, const char *id, struct err *err)
 		"WHERE session = ?1 AND state = 'open'";
 	static const char sql[] =
 		"UPDATE session SET state = 'interrupted', status = 1, "
-		"reason = ?2, ended_at = ?3, updated_at = ?3, limited_until = NULL "
+		"reason = ?2, ended_at = ?3, updated_at = ?3, "
+		"limited_until = NULL, cut = state <> 'idle' "
 		"WHERE id = ?1 AND NOT " OVER;
 	static const char why[] = "its supervisor died";
 	CLEANUP_TXN struct txn t = TXN_INIT;
@@ -207,9 +211,11 @@ repair_one(struct state *st, struct db *db, const char *id, struct err *err)
 	/* With the lock in our hand nothing moves the row. */
 	if (session_get(db, id, &s, &none))
 		return none.code == ERR_NOTFOUND ? 0 : (*err = none, -1);
-	if (s.state == SESSION_PENDING && s.supervisor &&
-		proc_find(s.supervisor))
+	if (session_over(s.state) ||
+		(s.state == SESSION_PENDING && s.supervisor &&
+			proc_find(s.supervisor)))
 		return 0;
+	session_kill_remains(st, id);
 	return bury(db, id, err);
 }
 

@@ -219,6 +219,7 @@ CREATE TABLE session (
 	timeout_ms INTEGER,       -- of all its turns together
 	idle_timeout_ms INTEGER,
 	limited_until INTEGER,    -- state limited: until then
+	cut INTEGER NOT NULL DEFAULT 0, -- 1: it ended in the middle of a turn
 	status INTEGER,           -- exit status that tells the outcome
 	reason TEXT,              -- why it is in this state, one line
 	supervisor TEXT,          -- identity of the process, see proc.h
