@@ -4,6 +4,8 @@
 #include "lib/base/banned.h"
 
 const struct config_key config_keys[] = {
+	{ "agents", false, "url", CONFIG_STRING },
+
 	{ "forge", false, "max-vms", CONFIG_INT },
 	{ "forge", false, "max-memory", CONFIG_SIZE },
 	{ "forge", false, "max-cpus", CONFIG_INT },

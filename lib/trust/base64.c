@@ -55,3 +55,27 @@ base64_decode(const char *s, size_t n, size_t max, struct buf *ret)
 	buf_setlen(ret, ret->len + (size_t)len - pad);
 	return 0;
 }
+
+int
+base64url_decode(const char *s, size_t n, size_t max, struct buf *ret)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT, again = BUF_INIT;
+	size_t i, before = ret->len;
+
+	if (n / 4 * 3 > max)
+		return -1;
+	for (i = 0; i < n; i++) {
+		if (s[i] == '+' || s[i] == '/' || s[i] == '=')
+			return -1;
+		buf_addc(&text, s[i] == '-' ? '+' : s[i] == '_' ? '/' : s[i]);
+	}
+	while (text.len % 4)
+		buf_addc(&text, '=');
+	if (base64_decode(text.s, text.len, max + 3, ret))
+		return -1;
+	base64url_add(&again, ret->s + before, ret->len - before);
+	if (again.len == n && (!n || !memcmp(again.s, s, n)))
+		return 0;
+	buf_setlen(ret, before);
+	return -1;
+}

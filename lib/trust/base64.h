@@ -14,5 +14,9 @@ void base64url_add(struct buf *out, const void *p, size_t n);
  * -1 for anything else. */
 int base64_decode(const char *s, size_t n, size_t max, struct buf *ret)
 	__attribute__((warn_unused_result));
+/* Likewise of the alphabet for URLs without padding; of the forms that mean
+ * the same bytes only the one that base64url_add() gives. */
+int base64url_decode(const char *s, size_t n, size_t max, struct buf *ret)
+	__attribute__((warn_unused_result));
 
 #endif

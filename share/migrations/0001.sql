@@ -328,6 +328,71 @@ CREATE TABLE message (
 ) STRICT;
 CREATE INDEX message_waiting ON message (session, id)
 	WHERE delivered_at IS NULL;
+-- [trust] Certificate authorities, the one that signs and those before it; see
+-- lib/trust/ca.h.
+CREATE TABLE ca (
+	serial TEXT PRIMARY KEY,  -- of its certificate, hex
+	name TEXT NOT NULL,
+	fingerprint TEXT NOT NULL, -- SHA-256 of its certificate, hex
+	pem TEXT NOT NULL,
+	root TEXT,                -- PEM of the root above an intermediate
+	not_before INTEGER NOT NULL,
+	not_after INTEGER NOT NULL,
+	trusted_until INTEGER,    -- rotated out; NULL: this one signs
+	crl_number INTEGER NOT NULL DEFAULT 0,
+	crl_due INTEGER NOT NULL DEFAULT 0, -- not 0: trust/crl.pem is behind
+	created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- [trust] One-time tokens by which agents register.
+CREATE TABLE token (
+	id TEXT PRIMARY KEY,      -- to name it by, no secret
+	hash BLOB NOT NULL UNIQUE, -- SHA-256 of the token
+	kind TEXT CHECK (kind IN ('vm', 'tart', 'proxmox')), -- NULL: any
+	url TEXT NOT NULL,
+	created_by TEXT,
+	created_at INTEGER NOT NULL,
+	expires_at INTEGER NOT NULL,
+	used_at INTEGER,
+	used_by TEXT,             -- id of the agent
+	revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- [trust] Hosts that registered.
+CREATE TABLE agent (
+	id TEXT PRIMARY KEY,      -- agent_KIND_HOST_XXXXXXXX
+	kind TEXT NOT NULL CHECK (kind IN ('vm', 'tart', 'proxmox')),
+	host TEXT NOT NULL,       -- as it says
+	version TEXT,
+	label_sets TEXT NOT NULL DEFAULT '[]', -- JSON, lower case, sorted
+	max_vms INTEGER NOT NULL DEFAULT 0,
+	active INTEGER NOT NULL DEFAULT 0, -- VMs
+	slots INTEGER NOT NULL DEFAULT 0, -- free ones
+	address TEXT,             -- of its stream
+	connected_at INTEGER,     -- NULL: it has no stream
+	seen_at INTEGER,
+	created_at INTEGER NOT NULL,
+	revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- [trust] Certificates that were issued.
+CREATE TABLE cert (
+	serial TEXT PRIMARY KEY,  -- hex, lower case
+	kind TEXT NOT NULL CHECK (kind IN ('agent', 'server')),
+	name TEXT NOT NULL,       -- its common name
+	agent TEXT REFERENCES agent (id) ON DELETE CASCADE,
+	ca TEXT NOT NULL REFERENCES ca (serial),
+	names TEXT,               -- of a server: JSON, sorted
+	fingerprint TEXT NOT NULL,
+	pem TEXT NOT NULL,
+	not_before INTEGER NOT NULL,
+	not_after INTEGER NOT NULL,
+	issued_at INTEGER NOT NULL,
+	revoked_at INTEGER,
+	reason TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX cert_agent ON cert (agent, issued_at);
+CREATE INDEX cert_revoked ON cert (ca) WHERE revoked_at IS NOT NULL;
 
 -- [state] What metrics count.  Rows of other tables go in the end; a counter
 -- that fell would look like a restart, so triggers count here.  a and b are
