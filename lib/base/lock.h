@@ -5,7 +5,7 @@
  * Lock files are never deleted while anybody might hold them.
  *
  * Order, when more than one is taken: watch, runner/NAME, image/NAME,
- * vm/NAME, tree/NAME.  Never while a database transaction is open.
+ * vm/NAME, tree/NAME, trust.  Never while a database transaction is open.
  */
 #ifndef FORGE_BASE_LOCK_H
 #define FORGE_BASE_LOCK_H

@@ -43,7 +43,7 @@ take_kind(const char *kind, struct entry *e, struct err *err)
 {
 	size_t i;
 
-	for (i = 0; kind[i] && i < KIND_SIZE - 1; i++)
+	for (i = 0; i < KIND_SIZE - 1 && kind[i]; i++)
 		e->kind[i] = (char)tolower((unsigned char)kind[i]);
 	e->kind[i] = '\0';
 	if (!token_kind(e->kind, "kind of agent", err))
@@ -131,20 +131,20 @@ take_labels(struct json *labels, struct entry *e, struct err *err)
 }
 
 int
-agent_enroll(struct state *st, struct ca *ca, const struct enroll *in,
+agent_enroll(struct state *st, struct ca *ca, const struct enroll *e,
 	char **ret_id, struct cert *ret, struct err *err)
 {
-	CLEANUP_ENTRY struct entry e = { .token = in->token,
-		.max_vms = in->max_vms, .ttl_ms = in->ttl_ms };
+	CLEANUP_ENTRY struct entry n = { .token = e->token,
+		.max_vms = e->max_vms, .ttl_ms = e->ttl_ms };
 
-	if (e.max_vms < 0 || e.max_vms > VMS_MAX)
+	if (n.max_vms < 0 || n.max_vms > VMS_MAX)
 		return err_set(err, ERR_INVALID, "max_vms is 0 to %d", VMS_MAX);
-	if (take_kind(in->kind, &e, err) || take_labels(in->labels, &e, err) ||
-		(in->csr && take_csr(in->csr, in->ncsr, in->host, &e, err)))
+	if (take_kind(e->kind, &n, err) || take_labels(e->labels, &n, err) ||
+		(e->csr && take_csr(e->csr, e->ncsr, e->host, &n, err)))
 		return -1;
-	if (!in->csr)
-		take_host(in->host, &e);
-	return enter(st, ca, &e, ret_id, ret, err);
+	if (!e->csr)
+		take_host(e->host, &n);
+	return enter(st, ca, &n, ret_id, ret, err);
 }
 
 int

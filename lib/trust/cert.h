@@ -56,29 +56,29 @@ int cert_server(struct state *st, const struct argv *names, bool force,
 	bool *ret_new, struct err *err) __attribute__((warn_unused_result));
 
 /*
- * May who shows the certificate with that serial (hex, any case, leading
- * zeros or not) and that common name still come in?  0: yes, and *ret_after
+ * May who shows the certificate with that serial number (given: hex, any
+ * case, leading zeros or not) and that common name still come in?  0: yes, and *ret_after
  * (may be NULL) is when it ends.  ERR_AUTH says why not: unknown, of somebody
  * else, expired, not valid yet, revoked, its agent revoked.  For the
  * handshake, and again while a stream lives whenever an event cert.revoked
  * or agent.revoked comes.
  */
-int cert_check(struct db *db, const char *serial, const char *name,
+int cert_check(struct db *db, const char *given, const char *name,
 	int64_t *ret_after, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* ERR_NOTFOUND, ERR_BUSY (it is already); writes the CRL. */
-int cert_revoke(struct state *st, const char *serial, const char *reason,
+int cert_revoke(struct state *st, const char *given, const char *reason,
 	struct err *err) __attribute__((warn_unused_result));
 /* A new one for the same agent and public key; the old one stays valid. */
-int cert_renew(struct state *st, const char *serial, int64_t ttl_ms,
+int cert_renew(struct state *st, const char *given, int64_t ttl_ms,
 	struct cert *ret, struct err *err) __attribute__((warn_unused_result));
 
 /* As rows_each(), newest first; all: expired and revoked ones, too. */
 int cert_each(struct db *db, int all,
 	int (*emit)(struct json *row, void *arg), void *arg, struct err *err)
 	__attribute__((warn_unused_result));
-int cert_show(struct db *db, const char *serial, struct json **ret,
+int cert_show(struct db *db, const char *given, struct json **ret,
 	struct err *err) __attribute__((warn_unused_result));
 
 #endif

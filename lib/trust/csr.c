@@ -41,23 +41,30 @@ read_request(const char *text, size_t n)
 
 /* Named curves only: with parameters of its own a key could be anything. */
 static bool
-sound_curve(EVP_PKEY *key)
+sound_curve(X509_REQ *req, EVP_PKEY *key)
 {
+	X509_ALGOR *alg;
 	char group[32];
+	int type;
 	size_t n;
 
-	return EVP_PKEY_get_group_name(key, group, sizeof(group), &n) == 1 &&
+	if (!X509_PUBKEY_get0_param(NULL, NULL, NULL, &alg,
+			X509_REQ_get_X509_PUBKEY(req)))
+		return false;
+	X509_ALGOR_get0(NULL, &type, NULL, alg);
+	return type == V_ASN1_OBJECT &&
+		EVP_PKEY_get_group_name(key, group, sizeof(group), &n) == 1 &&
 		(!strcmp(group, "prime256v1") || !strcmp(group, "secp384r1"));
 }
 
 static bool
-sound_key(EVP_PKEY *key)
+sound_key(X509_REQ *req, EVP_PKEY *key)
 {
 	int bits = EVP_PKEY_get_bits(key);
 
 	switch (EVP_PKEY_get_base_id(key)) {
 	case EVP_PKEY_EC:
-		return sound_curve(key);
+		return sound_curve(req, key);
 	case EVP_PKEY_ED25519:
 		return true;
 	case EVP_PKEY_RSA:
@@ -109,7 +116,7 @@ csr_parse(const char *text, size_t n, EVP_PKEY **ret_key, char **ret_name,
 	if (!req)
 		return refuse(err, "is not one in PEM or DER form");
 	key = X509_REQ_get0_pubkey(req);
-	if (!key || !sound_key(key))
+	if (!key || !sound_key(req, key))
 		return refuse(err, "needs a key of ECDSA P-256 or P-384, "
 			"Ed25519, or RSA with 2048 to 4096 bits");
 	if (!sound_signature(req))

@@ -35,8 +35,8 @@ int token_create(struct db *db, const struct token_new *t, char **ret,
 int token_consume(struct db *db, const char *token, const char *kind,
 	const char *who, struct err *err) __attribute__((warn_unused_result));
 
-/* id or the token itself; ERR_NOTFOUND; ERR_BUSY when it was used. */
-int token_revoke(struct db *db, const char *id, struct err *err)
+/* given: its id or the token itself; ERR_NOTFOUND; ERR_BUSY when it was used. */
+int token_revoke(struct db *db, const char *given, struct err *err)
 	__attribute__((warn_unused_result));
 /* As rows_each(); all: those that cannot be used any more, too. */
 int token_each(struct db *db, int all,

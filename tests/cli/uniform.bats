@@ -132,7 +132,7 @@ two_lines()
 		[ -n "$(help_verbs "$p")" ]
 		case $p in
 		forge-watch | forge-webhook | forge-runner | forge-vm | \
-			forge-session) ;;
+			forge-session | forge-register) ;;
 		*) false ;; # a program that has no test here yet
 		esac
 		same "$p" "$(help_verbs "$p")" "$(man_verbs "$(page "$p")")"
@@ -273,7 +273,7 @@ config_examples()
 	# keys of JSON or of the configuration.
 	code=$(cat "$ROOT"/lib/*/*.c |
 		sed -E 's/(log_[a-z]+\(|(json_[a-z]+|sound_id)\([^"]*)"[^"]*"//g' |
-		grep -oE '"(job|runner|vm|lease|image|delivery|watch|session|notify|identity|repo)\.[a-z]+"' |
+		grep -oE '"(job|runner|vm|lease|image|delivery|watch|session|notify|identity|repo|ca|token|cert|agent)\.[a-z]+"' |
 		tr -d '"' | sort -u |
 		grep -vxF "$(sed -nE 's/^\.It Sy (.*) Pq .*/\1/p' \
 			"$ROOT/man/forge-config.5")")
@@ -412,7 +412,7 @@ fish_complete()
 @test "forge completes the programs" {
 	local all p
 	all=$(help_verbs forge)
-	[ "$(wc -l <<<"$all")" = 7 ]
+	[ "$(wc -l <<<"$all")" = 8 ]
 	same bash "$all" "$(bash --norc -c '. "$1"; complete -p forge' - \
 		"$BUILD/completions/bash/forge" | grep -oE "'.*'" |
 		tr -d "'" | xargs -n1 | sort)"
