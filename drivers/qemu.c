@@ -43,9 +43,11 @@ push_machine(struct argv *a, const struct json *spec, bool tcg)
 	argv_pushv(a, (const char *[]){ "-nodefaults", "-no-user-config",
 			      "-display", "none", "-no-reboot", NULL });
 	/* acpi=on: Debian's kernel finds virtio-mmio only in the DSDT */
-	argv_pushv(a, (const char *[]){ "-M", "microvm,acpi=on",
-			      "-global", "virtio-mmio.force-legacy=false",
-			      NULL });
+	argv_push(a, "-M");
+	argv_pushf(a, "microvm,acpi=on%s",
+		json_has(spec, "memory") ? ",memory-backend=memory" : "");
+	argv_pushv(a, (const char *[]){ "-global",
+			      "virtio-mmio.force-legacy=false", NULL });
 	if (tcg)
 		/* rdrand: or the first getrandom blocks for a second */
 		argv_pushv(a, (const char *[]){ "-accel", "tcg,tb-size=64",
@@ -75,6 +77,24 @@ add_escaped(struct buf *b, const char *s)
 		if (*s == ',')
 			buf_addc(b, ',');
 	}
+}
+
+/* A file of ours: what the state of a machine is without it is small. */
+static void
+push_memory(struct argv *a, const struct json *spec)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	if (!json_has(spec, "memory"))
+		return;
+	buf_addf(&b, "memory-backend-file,id=memory,size=%" PRId64
+		"M,share=%s,mem-path=", json_int(spec, "memory_mb", 512),
+		json_bool(spec, "memory.share", true) ? "on" : "off");
+	add_escaped(&b, json_str(spec, "memory.path", ""));
+	argv_push(a, "-object");
+	argv_push(a, b.s);
+	if (json_bool(spec, "memory.incoming", false))
+		argv_pushv(a, (const char *[]){ "-incoming", "defer", NULL });
 }
 
 static void
@@ -202,6 +222,7 @@ make_argv(const struct json *spec, struct argv *a, struct err *err)
 		json_str(spec, "name", ""));
 	push_machine(a, spec, tcg);
 	push_kernel(a, spec, tcg);
+	push_memory(a, spec);
 	push_devices(a, spec);
 	push_monitor(a, spec);
 	return push_net(a, spec, err);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -195,11 +196,28 @@ on_winsize(const struct frame *f)
 			frame_get16(f->payload + 2));
 }
 
+/* Nothing of ours runs yet; what a guest started itself may. */
+static void
+on_identity(struct agent *a, const struct frame *f)
+{
+	const char *what = "";
+	char text[160];
+
+	if (!identity_change(f->payload, f->length, &what)) {
+		(void)agent_send(a, CHANNEL_READY, 0, NULL, 0);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%s: %s", what, strerror(errno));
+	(void)agent_send_text(a, CHANNEL_FAULT, text);
+}
+
 static void
 on_control(struct agent *a, const struct frame *f)
 {
 	if (f->type == CHANNEL_PING && f->length <= 64)
 		(void)agent_send(a, CHANNEL_PONG, 0, f->payload, f->length);
+	else if (f->type == CHANNEL_IDENTITY && a->pid1)
+		on_identity(a, f);
 	else if (f->type == CHANNEL_CLOCK && a->pid1 && f->length == 8)
 		set_clock(frame_get64(f->payload));
 	else if (f->type == CHANNEL_ENTROPY && a->pid1)

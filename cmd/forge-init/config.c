@@ -11,6 +11,7 @@
 
 /* <linux/random.h>, which musl-gcc has not: _IOW('R', 0x03, int[2]) */
 #define RND_ADD_ENTROPY 0x40085203
+#define RND_RESEED_CRNG 0x5207 /* _IO('R', 0x07) */
 
 void
 set_clock(uint64_t ns)
@@ -36,6 +37,8 @@ add_entropy(const unsigned char *p, size_t n)
 	fd = open("/dev/random", O_RDWR | O_CLOEXEC);
 	if (fd >= 0) {
 		(void)ioctl(fd, RND_ADD_ENTROPY, &pool);
+		/* At once, or the next bytes are those of all copies. */
+		(void)ioctl(fd, RND_RESEED_CRNG);
 		(void)close(fd);
 	}
 }
@@ -101,6 +104,10 @@ set_one(struct config *c, const char *s)
 		copy(c->rootfs, sizeof(c->rootfs), v);
 	else if (IS("overlay"))
 		copy(c->overlay, sizeof(c->overlay), v);
+	else if (IS("machine_id"))
+		copy(c->machine_id, sizeof(c->machine_id), v);
+	else if (IS("mac"))
+		copy(c->mac, sizeof(c->mac), v);
 	else if (IS("clock"))
 		set_clock(strtoull(v, NULL, 10));
 	else if (IS("entropy"))
@@ -147,6 +154,10 @@ config_names(const struct config *c)
 	write_file("/etc/hosts", text);
 	(void)snprintf(text, sizeof(text), "%s\n", c->hostname);
 	write_file("/etc/hostname", text);
+	if (c->machine_id[0]) {
+		(void)snprintf(text, sizeof(text), "%s\n", c->machine_id);
+		write_file("/etc/machine-id", text);
+	}
 	if (c->dns[0]) {
 		(void)snprintf(text, sizeof(text), "nameserver %s\n",
 			c->dns);
@@ -156,3 +167,15 @@ config_names(const struct config *c)
 	}
 }
 
+int
+identity_change(const void *payload, size_t n, const char **ret_what)
+{
+	static struct config c;
+
+	c = (struct config){ 0 };
+	config_parse(&c, payload, n);
+	config_names(&c);
+	if (c.mac[0] && net_mac(c.mac, ret_what))
+		return -1;
+	return net_up(&c, ret_what);
+}

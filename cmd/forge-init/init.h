@@ -84,6 +84,8 @@ struct config {
 	char root[64]; /* device, "" for none */
 	char rootfs[16];
 	char overlay[64]; /* "", "tmpfs" or a device */
+	char machine_id[33]; /* "" for none */
+	char mac[18]; /* to be set, of a restored guest; else "" */
 	bool restart; /* halt by reboot instead of power-off */
 };
 
@@ -148,6 +150,10 @@ int root_enter(const struct config *c, const char **ret_what);
 void mount_late(void);
 /* Nothing writes any more: leave the disks clean. */
 void root_readonly(void);
+/* Somebody else than when it was saved; *ret_what says what failed. */
+int identity_change(const void *payload, size_t n, const char **ret_what);
+/* Take the interface down and give it this hardware address. */
+int net_mac(const char *mac, const char **ret_what);
 int net_up(const struct config *c, const char **ret_what);
 
 /* ---- user.c ---- */

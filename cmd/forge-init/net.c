@@ -154,6 +154,33 @@ configure(int fd, const struct config *c, const char **ret_what)
 }
 
 int
+net_mac(const char *mac, const char **ret_what)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+	struct ifreq r = { 0 };
+	unsigned b[6];
+	int i;
+
+	*ret_what = "the hardware address is refused";
+	if (fd < 0)
+		return -1;
+	errno = EINVAL;
+	rc = !find_interface(r.ifr_name, sizeof(r.ifr_name)) ||
+		ioctl(fd, SIOCGIFFLAGS, &r);
+	r.ifr_flags &= ~IFF_UP; /* and with that its routes go */
+	rc = rc || ioctl(fd, SIOCSIFFLAGS, &r) ||
+		sscanf(mac, "%x:%x:%x:%x:%x:%x", b, b + 1, b + 2, b + 3, b + 4,
+			b + 5) != 6;
+	(void)memset(&r.ifr_hwaddr, 0, sizeof(r.ifr_hwaddr));
+	r.ifr_hwaddr.sa_family = 1; /* ARPHRD_ETHER */
+	for (i = 0; i < 6; i++)
+		r.ifr_hwaddr.sa_data[i] = (char)b[i];
+	rc = rc || ioctl(fd, SIOCSIFHWADDR, &r);
+	(void)close(fd);
+	return rc ? -1 : 0;
+}
+
+int
 net_up(const struct config *c, const char **ret_what)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc = 0;

@@ -58,6 +58,12 @@ int cmd_image_show(int argc, const char **argv, struct err *err);
 int cmd_image_rm(int argc, const char **argv, struct err *err);
 int cmd_pause(int argc, const char **argv, struct err *err);
 int cmd_resume(int argc, const char **argv, struct err *err);
+extern const struct poptOption restore_options[];
+int cmd_restore(int argc, const char **argv, struct err *err);
+int cmd_snapshot_take(int argc, const char **argv, struct err *err);
+int cmd_snapshot_list(int argc, const char **argv, struct err *err);
+int cmd_snapshot_show(int argc, const char **argv, struct err *err);
+int cmd_snapshot_rm(int argc, const char **argv, struct err *err);
 int cmd_fsck(int argc, const char **argv, struct err *err);
 int cmd_setup(int argc, const char **argv, struct err *err);
 

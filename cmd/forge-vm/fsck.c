@@ -6,6 +6,7 @@
 #include "lib/state/state.h"
 #include "lib/vm/image.h"
 #include "lib/vm/net.h"
+#include "lib/vm/snapshot.h"
 #include "lib/vm/vm.h"
 #include "lib/base/banned.h"
 
@@ -32,6 +33,7 @@ cmd_fsck(int argc, const char **argv, struct err *err)
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || vm_fsck(st, arg_dry, tell, NULL, err) ||
+		snapshot_fsck(st, arg_dry, tell, NULL, err) ||
 		image_fsck(st, arg_dry, tell, NULL, err) ||
 		net_fsck(st, arg_dry, tell, NULL, err))
 		return err_status(err->code);

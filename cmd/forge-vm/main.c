@@ -9,6 +9,8 @@
 
 #define IMAGES "forge-vm image list -q .name 2>/dev/null"
 
+#define SNAPSHOTS "forge-vm snapshot list -q .name 2>/dev/null"
+
 #define VMS "forge-vm list -q .name 2>/dev/null"
 
 static const struct verb verbs[] = {
@@ -30,6 +32,16 @@ static const struct verb verbs[] = {
 		VMS },
 	{ "resume", "NAME...", "let a paused VM go on", NULL, 1, -1, 0,
 		cmd_resume, VMS },
+	{ "snapshot take", "NAME SNAPSHOT", "save a VM, which goes on", NULL,
+		2, 2, 0, cmd_snapshot_take, VMS },
+	{ "snapshot list", "", "the snapshots there are", NULL, 0, 0, 0,
+		cmd_snapshot_list, NULL },
+	{ "snapshot show", "SNAPSHOT", "everything about one", NULL, 1, 1, 0,
+		cmd_snapshot_show, SNAPSHOTS },
+	{ "snapshot rm", "SNAPSHOT...", "remove those that no VM uses", NULL,
+		1, -1, 0, cmd_snapshot_rm, SNAPSHOTS },
+	{ "restore", "SNAPSHOT", "start a VM that continues from a snapshot",
+		restore_options, 1, 1, 0, cmd_restore, SNAPSHOTS },
 	{ "stop", "NAME...", "end the processes in it and power off",
 		stop_options, 1, -1, 0, cmd_stop, VMS },
 	{ "destroy", "NAME...", "kill it now and forget it", NULL, 1, -1, 0,

@@ -18,11 +18,13 @@
 #include "lib/vm/image.h"
 #include "lib/vm/net.h"
 #include "lib/vm/image_config.h"
+#include "lib/vm/snapshot.h"
 #include "lib/vm/supervise.h"
 #include "lib/vm/timings.h"
 #include "lib/vm/usernet.h"
 #include "lib/base/banned.h"
 
+static char *arg_snapshot;
 static char *arg_name, *arg_image, *arg_memory, *arg_net, *arg_driver;
 static char *arg_egress;
 static char *arg_timeout, *arg_boot_timeout;
@@ -67,17 +69,32 @@ static int arg_timings, arg_restart, arg_again;
 			NULL                                                \
 	}
 
-const struct poptOption run_options[] = { VM_OPTIONS, NOTIFY, EXEC_OPTIONS,
+#define SNAPSHOT                                                           \
+	{                                                                  \
+		"snapshot", 0, POPT_ARG_STRING, &arg_snapshot, 0,          \
+			"continue from this, instead of --image",          \
+			"SNAPSHOT"                                         \
+	}
+
+const struct poptOption run_options[] = { VM_OPTIONS, SNAPSHOT, NOTIFY,
+	EXEC_OPTIONS,
 	{ "timeout", 0, POPT_ARG_STRING, &arg_timeout, 0,
 		"end a command that takes longer", "DURATION" },
 	{ "timings", 0, POPT_ARG_NONE, &arg_timings, 0,
 		"tell on stderr where the time of the boot went", NULL },
 	POPT_TABLEEND };
-const struct poptOption start_options[] = { VM_OPTIONS, RESTART,
+const struct poptOption start_options[] = { VM_OPTIONS, SNAPSHOT, RESTART,
 	POPT_TABLEEND };
-const struct poptOption supervise_options[] = { VM_OPTIONS, NOTIFY, RESTART,
+const struct poptOption supervise_options[] = { VM_OPTIONS, SNAPSHOT, NOTIFY,
+	RESTART,
 	{ "again", 0, POPT_ARG_NONE, &arg_again, 0,
 		"it was there before", NULL },
+	POPT_TABLEEND };
+const struct poptOption restore_options[] = { { "name", 'n', POPT_ARG_STRING,
+							  &arg_name, 0,
+							  "name of the VM "
+							  "(default: made up)",
+							  "NAME" },
 	POPT_TABLEEND };
 const struct poptOption plan_options[] = { VM_OPTIONS, POPT_TABLEEND };
 
@@ -128,6 +145,28 @@ check_names(const struct vm_spec *s, struct err *err)
 		0;
 }
 
+/* What a snapshot is of is not ours to choose. */
+static int
+from_snapshot(struct state *st, struct err *err)
+{
+	CLEANUP_JSON struct json *about = NULL;
+
+	if (arg_image || arg_memory || arg_net || arg_driver || arg_cpus != 1)
+		return err_set(err, ERR_USAGE,
+			"--snapshot says itself what --image, --memory, "
+			"--cpus, --net and --driver are");
+	if (parse_name(arg_snapshot, "--snapshot", err) ||
+		snapshot_show(st, arg_snapshot, &about, err))
+		return -1;
+	arg_image = xstrdup(json_str(about, "image", ""));
+	arg_memory = xasprintf("%lldM",
+		(long long)json_int(about, "memory_mb", 512));
+	arg_net = xstrdup(json_str(about, "net", ""));
+	arg_driver = xstrdup(json_str(about, "driver", ""));
+	arg_cpus = (int)json_int(about, "cpus", 1);
+	return 0;
+}
+
 /* Strings are the options' or the configuration's: they outlive boot. */
 static int
 make_boot(struct state *st, struct vm_boot *boot, struct err *err)
@@ -135,6 +174,9 @@ make_boot(struct state *st, struct vm_boot *boot, struct err *err)
 	struct config *c;
 
 	*boot = (struct vm_boot){ .notify_fd = arg_notify_fd };
+	if (arg_snapshot && from_snapshot(st, err))
+		return -1;
+	boot->snapshot = arg_snapshot;
 	if (!arg_image)
 		return err_set(err, ERR_USAGE, "--image is needed");
 	if (!arg_name) {
@@ -243,13 +285,17 @@ supervise_args(struct state *st, const struct vm_boot *boot, struct argv *a)
 	argv_push(a, "supervise");
 	argv_pushf(a, "--state=%s", state_path(st));
 	argv_pushf(a, "--name=%s", boot->spec.name);
-	argv_pushf(a, "--image=%s", boot->spec.image);
-	argv_pushf(a, "--driver=%s", boot->spec.driver);
-	argv_pushf(a, "--net=%s", boot->spec.net);
+	if (boot->snapshot) {
+		argv_pushf(a, "--snapshot=%s", boot->snapshot);
+	} else {
+		argv_pushf(a, "--image=%s", boot->spec.image);
+		argv_pushf(a, "--driver=%s", boot->spec.driver);
+		argv_pushf(a, "--net=%s", boot->spec.net);
+		argv_pushf(a, "--cpus=%d", boot->spec.cpus);
+		argv_pushf(a, "--memory=%lld", (long long)boot->spec.memory);
+	}
 	if (boot->spec.egress)
 		argv_pushf(a, "--egress=%s", boot->spec.egress);
-	argv_pushf(a, "--cpus=%d", boot->spec.cpus);
-	argv_pushf(a, "--memory=%lld", (long long)boot->spec.memory);
 	disk_options_push(&boot->spec.disk, a);
 	argv_pushf(a, "--boot-timeout=%lldms", (long long)boot->boot_timeout);
 	limit_options_args(&boot->spec, a);
@@ -314,6 +360,13 @@ cmd_start(int argc, const char **argv, struct err *err)
 	if (!status)
 		puts(boot.spec.name);
 	return status;
+}
+
+int
+cmd_restore(int argc, const char **argv, struct err *err)
+{
+	arg_snapshot = xstrdup(argv[0]);
+	return cmd_start(argc, argv, err);
 }
 
 /* ---- plan ---- */

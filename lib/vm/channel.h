@@ -33,7 +33,7 @@
  * The guest's writes wait for the host, so the host must go on reading while
  * it waits to write.
  * To the supervisor only (stream 0; never the guest's):
- *	client -> supervisor	PAUSE, RESUME
+ *	client -> supervisor	PAUSE, RESUME, SNAPSHOT
  *	supervisor -> client	DONE or REFUSED, for each
  * Console (a stream between a client and the supervisor; never the guest's):
  *	client -> supervisor	CONSOLE; STDIN when it may type; CREDIT
@@ -41,6 +41,8 @@
  *			STDOUT, CREDIT, EXIT 0 when the VM ends
  * Control (stream 0):
  *	host -> guest	CLOCK, ENTROPY, SHUTDOWN, PING
+ *	host -> guest	IDENTITY, to a guest that was restored, which it
+ *			answers by READY, or FAULT
  *	guest -> host	PONG
  * After SHUTDOWN the guest says no more; no EXIT comes for what was running.
  *
@@ -85,7 +87,8 @@ enum channel_type {
 	 * lo; address6 (without a length) and gateway6 (of the link) beside
 	 * it); root (device), rootfs (erofs|squashfs|ext4; without root the
 	 * initramfs stays the root); overlay (tmpfs, or a device holding
-	 * ext4); clock (nanoseconds since 1970); entropy (hex); halt
+	 * ext4); machine_id (32 hex digits), mac (of a
+	 * restored guest); clock (nanoseconds since 1970); entropy (hex); halt
 	 * (poweroff|reboot: what PID 1 calls at the end).  Unknown keys are
 	 * ignored.
 	 */
@@ -123,6 +126,9 @@ enum channel_type {
 	CHANNEL_RESUME = 25, /* empty */
 	CHANNEL_DONE = 26, /* empty */
 	CHANNEL_REFUSED = 27, /* u8 enum err_code, text */
+	CHANNEL_SNAPSHOT = 28, /* text: its name */
+	/* As CONFIG; of it all but root, rootfs, overlay and halt. */
+	CHANNEL_IDENTITY = 29,
 };
 
 enum channel_exit {

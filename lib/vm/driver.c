@@ -202,6 +202,24 @@ driver_prepare(struct state *st, const char *name, const struct image *image,
 	return d.tree ? image_tree_make(st, image, err) : 0;
 }
 
+/* With a monitor it can be saved: then its memory is a file that we know. */
+static struct json *
+memory_spec(const struct driver *d, const struct vm_fds *fds)
+{
+	CLEANUP_FREE char *path = fds->snapshot ?
+		xstrdup(fds->snapshot) :
+		xasprintf("/proc/self/fd/%d", fds->memory);
+	struct json *o;
+
+	if (!d->qmp || (!fds->snapshot && fds->memory < 0))
+		return json_string(NULL);
+	o = json_object();
+	json_put_str(o, "path", path);
+	json_put_bool(o, "share", !fds->snapshot);
+	json_put_bool(o, "incoming", fds->snapshot != NULL);
+	return o;
+}
+
 int
 driver_spec(struct state *st, const struct vm_spec *vm,
 	const struct image *image, const struct vm_address *address,
@@ -240,6 +258,8 @@ driver_spec(struct state *st, const struct vm_spec *vm,
 	json_put_int(list, "console", fds->console);
 	json_put_int(list, "net", fds->net);
 	json_put_int(list, "monitor", fds->monitor);
+	json_put_int(list, "memory", fds->memory);
+	json_put(o, "memory", memory_spec(&d, fds));
 	json_put(o, "fds", list);
 	*ret = o;
 	return 0;
@@ -294,7 +314,8 @@ driver_boot(const char *driver, const struct json *spec,
 	const struct proc_cgroup *cgroup, struct child *ret, struct err *err)
 {
 	static const char *const fds[] = { "fds.channel", "fds.console",
-		"fds.net", "fds.monitor" };
+		"fds.net", "fds.monitor",
+		"fds.memory" };
 	CLEANUP_PROC struct proc p = PROC_INIT;
 	size_t i;
 

@@ -24,7 +24,10 @@
  *		"address","prefix",
  *		"network","gateway","dns","mac"},
  *	 "fds":{"channel","console","net" (-1 with net none),
- *		"monitor" (-1 when not told to have one)}}
+ *		"monitor" (-1 when not told to have one)},
+ *	 "memory":{"path","share","incoming"} or null: which file is the
+ *		memory, written or only read; whether the rest of the
+ *		machine comes through the monitor}
  * The fds are inherited stream sockets: what the guest's port CHANNEL_PORT
  * and its serial console carry, and Ethernet frames, each behind its length
  * as 4 bytes, big-endian.  With "channel":"vsock" in the caps there is no
@@ -80,6 +83,8 @@ int driver_prepare(struct state *st, const char *name,
 /* Passed on to the hypervisor; -1: none. */
 struct vm_fds {
 	int channel, console, net, monitor;
+	int memory; /* a file that is to be the guest's memory */
+	const char *snapshot; /* path of the memory to continue from, or NULL */
 };
 
 /* The spec as above; accel and tsc_khz are found out (cached per boot). */

@@ -93,15 +93,29 @@ add_config(struct buf *b, const char *key, const char *value)
 }
 
 static void
-send_config(struct supervisor *s)
+add_identity(struct supervisor *s, struct buf *b)
+{
+	CLEANUP_BUF struct buf id = BUF_INIT;
+	unsigned char bytes[16];
+
+	random_bytes(bytes, sizeof(bytes));
+	buf_addhex(&id, bytes, sizeof(bytes));
+	add_config(b, "machine_id", id.s);
+	if (s->address.mac[0])
+		add_config(b, "mac", s->address.mac);
+}
+
+void
+send_config(struct supervisor *s, enum channel_type type)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT, entropy = BUF_INIT;
 	unsigned char seed[64];
 	struct timespec now;
 	char text[32];
-	struct frame f = { .type = CHANNEL_CONFIG };
+	struct frame f = { .type = (uint8_t)type };
 
 	add_config(&b, "hostname", s->boot->spec.name);
+	add_identity(s, &b);
 	net_config(&s->net, &s->address, &s->subnet, &b);
 	if (s->image.root) {
 		add_config(&b, "root", "/dev/vda");
@@ -145,7 +159,7 @@ on_hello(struct supervisor *s, const struct frame *f)
 	s->configured = true;
 	timings_hello(&s->timings, init_us, hello_us);
 	s->hello_ms = clock_mono() - s->started;
-	send_config(s);
+	send_config(s, CHANNEL_CONFIG);
 }
 
 static int
@@ -565,7 +579,9 @@ hypervisor_start(struct supervisor *s, struct err *err)
 		return -1;
 	timings_lap(&s->timings, TIMING_TAP);
 	list = (struct vm_fds){ channel, console, net < 0 ? s->net.fd : net,
-		monitor };
+		monitor, -1, NULL };
+	if (snapshot_prepare(s, &list, err))
+		return -1;
 	if (driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
 		    &s->subnet, &list, &spec, err) ||
 		vm_cgroup_make(s->st, &s->boot->spec, &s->cgroup, err) ||
@@ -574,6 +590,8 @@ hypervisor_start(struct supervisor *s, struct err *err)
 		return -1;
 	(void)fd_nonblock(s->hypervisor.err, true); /* a pipe */
 	timings_lap(&s->timings, TIMING_FORK);
+	cleanup_close(&monitor); /* so that its end is seen */
+	monitor = -1;
 	if (proc_identity(s->hypervisor.pid, &identity, err))
 		return -1;
 	return vm_booting(s->db, s->boot->spec.name, identity, err);
@@ -622,7 +640,7 @@ begin(struct supervisor *s, struct err *err)
 	if (directory_open(s, err) || make_disks(s, err))
 		return -1;
 	timings_lap(&s->timings, TIMING_CLONE);
-	return hypervisor_start(s, err);
+	return hypervisor_start(s, err) || snapshot_restore(s, err) ? -1 : 0;
 }
 
 /* ---- the end ---- */
@@ -683,6 +701,8 @@ release(struct supervisor *s)
 	child_close(&s->hypervisor);
 	child_close(&s->usernet);
 	qmp_release(&s->qmp);
+	snapshot_release(&s->snapshot);
+	cleanup_close(&s->memory);
 	cgroup_release(&s->cgroup);
 	net_release(&s->net);
 	console_close(&s->console);
@@ -734,6 +754,8 @@ supervise(struct state *st, const struct vm_boot *boot, int *ret_status,
 	s->net = NET_INIT;
 	s->qmp = QMP_INIT;
 	timings_begin(&s->timings);
+	s->snapshot = SNAPSHOT_INIT;
+	s->memory = -1;
 	s->err = ERR_INIT;
 	if (!begin(s, &s->err))
 		while (!s->ended && !step(s, &s->err))

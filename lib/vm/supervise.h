@@ -26,6 +26,7 @@ struct timings;
 struct vm_boot {
 	struct vm_spec spec;
 	const struct exec_request *exec; /* or NULL: run until told to stop */
+	const char *snapshot; /* continue from it, or NULL */
 	int64_t boot_timeout; /* ms */
 	int64_t timeout; /* ms that exec may take; 0: any time */
 	struct timings *timings; /* filled; or NULL */

@@ -14,6 +14,7 @@
 #include "lib/vm/net.h"
 #include "lib/vm/supervise.h"
 #include "lib/vm/qmp.h"
+#include "lib/vm/snapshot.h"
 #include "lib/vm/supervise_life.h"
 #include "lib/vm/timings.h"
 
@@ -59,6 +60,8 @@ struct supervisor {
 	struct child hypervisor;
 	struct qmp qmp; /* its monitor; fd -1 where it has none */
 	bool paused;
+	int memory; /* the guest's, a file; -1: of a snapshot, or none */
+	struct snapshot snapshot; /* it was made from */
 	struct child usernet;
 	struct cgroup cgroup;
 	struct life life;
@@ -115,7 +118,19 @@ int supervisor_pause(struct supervisor *s, struct err *err)
 	__attribute__((warn_unused_result));
 int supervisor_resume(struct supervisor *s, struct err *err)
 	__attribute__((warn_unused_result));
-/* true: it was about that, and is answered. */
+/* ---- supervise_snapshot.c ---- */
+
+/* What is to be there before the hypervisor is started. */
+int snapshot_prepare(struct supervisor *s, struct vm_fds *fds,
+	struct err *err) __attribute__((warn_unused_result));
+/* It is: let the guest continue, as somebody else. */
+int snapshot_restore(struct supervisor *s, struct err *err)
+	__attribute__((warn_unused_result));
+int snapshot_take(struct supervisor *s, const char *name, struct err *err)
+	__attribute__((warn_unused_result));
+/* CONFIG or IDENTITY. */
+void send_config(struct supervisor *s, enum channel_type type);
+/* true: it was about pause or snapshot, and is answered. */
 bool pause_from_client(struct supervisor *s, int i, const struct frame *f);
 
 /* The guest is ready: do what waited for that. */

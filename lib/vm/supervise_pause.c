@@ -6,6 +6,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/mem.h"
 #include "lib/base/banned.h"
 
 #define MONITOR_WAIT 5000 /* ms; it answers within 2 */
@@ -85,6 +86,16 @@ reply(struct supervisor *s, int i, const struct err *err)
 	conn_send(&s->clients[i].conn, &f);
 }
 
+static int
+take(struct supervisor *s, const struct frame *f, struct err *err)
+{
+	CLEANUP_FREE char *name = xasprintf("%.*s",
+		f->length > 255 ? 255 : (int)f->length,
+		(const char *)f->payload);
+
+	return snapshot_take(s, name, err);
+}
+
 bool
 pause_from_client(struct supervisor *s, int i, const struct frame *f)
 {
@@ -97,6 +108,8 @@ pause_from_client(struct supervisor *s, int i, const struct frame *f)
 		rc = supervisor_pause(s, &err);
 	else if (f->type == CHANNEL_RESUME)
 		rc = supervisor_resume(s, &err);
+	else if (f->type == CHANNEL_SNAPSHOT)
+		rc = take(s, f, &err);
 	else
 		return false;
 	if (rc)
