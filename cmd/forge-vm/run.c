@@ -205,10 +205,13 @@ make_boot(struct state *st, struct vm_boot *boot, struct err *err)
 		return -1;
 	if (arg_notify_fd >= 0 && fd_cloexec(arg_notify_fd, true))
 		return err_sys(err, "--notify-fd %d", arg_notify_fd);
-	return fill_numbers(c, boot, err) || check_names(&boot->spec, err) ||
-			limit_options_fill(&boot->spec, err) ||
-			disk_options_fill(&boot->spec.disk, err) ?
-		-1 :
+	if (fill_numbers(c, boot, err) || check_names(&boot->spec, err) ||
+		limit_options_fill(&boot->spec, err) ||
+		disk_options_fill(&boot->spec.disk, err))
+		return -1;
+	return arg_snapshot && disks_any(&boot->spec.disk) ?
+		err_set(err, ERR_USAGE,
+			"--snapshot continues without disks of its own") :
 		0;
 }
 

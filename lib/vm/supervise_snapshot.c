@@ -89,6 +89,10 @@ can_be_taken(struct supervisor *s, struct err *err)
 		return err_set(err, ERR_LIMIT,
 			"VM '%s' has --net %s; one with none or user can be "
 			"saved", name, net);
+	if (disks_any(&s->boot->spec.disk))
+		return err_set(err, ERR_LIMIT,
+			"VM '%s' has a disk of its own, which its copies "
+			"cannot share", name);
 	for (i = 0; i < LINKS; i++)
 		if (s->links[i].guest)
 			return err_set(err, ERR_BUSY,

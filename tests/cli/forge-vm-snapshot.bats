@@ -77,10 +77,40 @@ $i" ]
 	[[ "${lines[1]}" == vm-* ]]
 	[ "$stderr" = '' ]
 	run -2 --separate-stderr forge-vm run --snapshot snap -i busybox -- true
-	[ "${stderr_lines[0]}" = 'forge-vm: run: --snapshot says itself what --image, --memory, --cpus, --net and --driver are' ] ||
 	[ "${stderr_lines[0]}" = 'forge-vm: --snapshot says itself what --image, --memory, --cpus, --net and --driver are' ]
+	run -2 --separate-stderr forge-vm run --snapshot snap --disk 8M -- true
+	[ "${stderr_lines[0]}" = 'forge-vm: --snapshot continues without disks of its own' ]
 	run -0 --separate-stderr forge-vm snapshot rm snap
 	run -0 --separate-stderr forge-vm fsck -n
+	[ "$output" = '' ]
+}
+
+@test "snapshot: killed anywhere, it leaves nothing after a look" {
+	forge-vm start -i busybox -n base --net none >/dev/null
+	# While it is written, and while a copy comes up.
+	forge-vm snapshot take base snap 3>&- &
+	kill -9 "$(forge-vm show base -q '.supervisor | split(":")[1]')"
+	wait "$!" || true
+	forge-vm destroy base
+	forge-vm fsck >/dev/null
+	forge-vm snapshot list -q .name | xargs -r forge-vm snapshot rm
+	run -0 --separate-stderr forge-vm fsck -n
+	[ "$output" = '' ]
+
+	forge-vm start -i busybox -n base --net none >/dev/null
+	forge-vm snapshot take base snap
+	forge-vm destroy base
+	for wait in 0.01 0.02 0.04 0.08 0.16; do
+		forge-vm run --snapshot snap -n copy -- sleep 600 3>&- &
+		sleep "$wait"
+		kill -9 "$!"
+		wait "$!" || true
+	done
+	forge-vm fsck >/dev/null
+	forge-vm snapshot rm snap
+	run -0 --separate-stderr forge-vm fsck -n
+	[ "$output" = '' ]
+	run -0 forge-vm list -q .name
 	[ "$output" = '' ]
 }
 
