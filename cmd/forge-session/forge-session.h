@@ -38,6 +38,11 @@ int cmd_rm(int argc, const char **argv, struct err *err);
 int cmd_providers(int argc, const char **argv, struct err *err);
 int cmd_models(int argc, const char **argv, struct err *err);
 
+/* key.c */
+extern const struct poptOption proxy_options[];
+int cmd_key(int argc, const char **argv, struct err *err);
+int cmd_proxy(int argc, const char **argv, struct err *err);
+
 /* log.c */
 extern const struct poptOption log_options[];
 int cmd_log(int argc, const char **argv, struct err *err);

@@ -11,17 +11,11 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/net/http_internal.h"
 #include "lib/base/banned.h"
 
 #define CONNECT_MS 10000L
 #define TOTAL_MS 30000L
-#define HEADERS_MAX (64 * 1024)
-
-struct http {
-	CURL *curl;
-	char *ca_file;
-	char why[CURL_ERROR_SIZE];
-};
 
 /* One call while it runs. */
 struct call {
@@ -31,8 +25,8 @@ struct call {
 	bool too_large, headers_too_large;
 };
 
-static void
-cleanup_slist(struct curl_slist **list)
+void
+http_slist_free(struct curl_slist **list)
 {
 	curl_slist_free_all(*list);
 }
@@ -79,9 +73,8 @@ loopback(const char *host)
 			strspn(host, "0123456789.") == strlen(host));
 }
 
-/* *ret_plain: it is http:// */
-static int
-look_at_url(const char *text, bool *ret_plain, struct err *err)
+int
+http_look_at_url(const char *text, bool *ret_plain, struct err *err)
 {
 	CLEANUP(cleanup_url) CURLU *url = curl_url();
 	CLEANUP(cleanup_part) char *scheme = NULL;
@@ -112,7 +105,7 @@ http_check_url(const char *url, struct err *err)
 {
 	bool plain;
 
-	return look_at_url(url, &plain, err);
+	return http_look_at_url(url, &plain, err);
 }
 
 static size_t
@@ -185,7 +178,7 @@ take_header(char *p, size_t size, size_t n, void *arg)
 
 	n *= size;
 	call->headers += n;
-	if (call->headers > HEADERS_MAX) {
+	if (call->headers > HTTP_HEADERS_MAX) {
 		call->headers_too_large = true;
 		return 0;
 	}
@@ -242,8 +235,8 @@ http_close(struct http *http)
  * All that holds for every call. CURLOPT_NOSIGNAL stays off: only so does
  * libcurl ignore SIGPIPE, which is at its default in our programs.
  */
-static bool
-set_rules(struct http *http, bool plain)
+bool
+http_rules(struct http *http, bool plain)
 {
 	CURL *c = http->curl;
 
@@ -319,8 +312,8 @@ set_call(struct http *http, struct call *call)
 		!curl_easy_setopt(c, CURLOPT_HEADERDATA, call);
 }
 
-static int
-add_headers(const struct argv *list, struct curl_slist **ret, struct err *err)
+int
+http_headers(const struct argv *list, struct curl_slist **ret, struct err *err)
 {
 	struct curl_slist *more;
 	size_t i;
@@ -347,7 +340,7 @@ failed(struct http *http, const struct http_request *q, CURLcode code,
 	if (call->headers_too_large)
 		return err_set(err, ERR_INVALID,
 			"the headers of '%s' are larger than %d bytes", q->url,
-			HEADERS_MAX);
+			HTTP_HEADERS_MAX);
 	if (code == CURLE_ABORTED_BY_CALLBACK)
 		return err_set(err, ERR_CANCELED, "stopped while '%s' had not "
 			"answered", q->url);
@@ -363,7 +356,7 @@ int
 http_call(struct http *http, const struct http_request *q,
 	struct http_answer *ret, struct err *err)
 {
-	CLEANUP(cleanup_slist) struct curl_slist *headers = NULL;
+	CLEANUP(http_slist_free) struct curl_slist *headers = NULL;
 	struct call call = { .answer = ret, .max = q->max };
 	curl_off_t after = 0;
 	long status = 0, bytes = 0;
@@ -372,10 +365,10 @@ http_call(struct http *http, const struct http_request *q,
 
 	http_answer_release(ret);
 	http->why[0] = '\0';
-	if (look_at_url(q->url, &plain, err) ||
-		add_headers(q->headers, &headers, err))
+	if (http_look_at_url(q->url, &plain, err) ||
+		http_headers(q->headers, &headers, err))
 		return -1;
-	if (!set_rules(http, plain) || !set_request(http, q, headers) ||
+	if (!http_rules(http, plain) || !set_request(http, q, headers) ||
 		!set_call(http, &call) || !set_cancel(http, q))
 		return err_set(err, ERR_SYS, "libcurl is too old");
 	code = curl_easy_perform(http->curl);

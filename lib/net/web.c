@@ -19,7 +19,7 @@ web_open(struct web *w, bool cgi, int in, int out)
 {
 	*w = (struct web){ .in = in, .out = out, .cgi = cgi,
 		.deadline = clock_mono() + WEB_WAIT_MS,
-		.method = xstrdup(""), .headers = ARGV_INIT,
+		.method = xstrdup(""), .target = xstrdup(""), .headers = ARGV_INIT,
 		.body = BUF_INIT };
 }
 
@@ -27,9 +27,10 @@ void
 web_close(struct web *w)
 {
 	free(w->method);
+	free(w->target);
 	argv_release(&w->headers);
 	buf_release(&w->body);
-	w->method = NULL;
+	w->method = w->target = NULL;
 }
 
 static int
@@ -110,6 +111,8 @@ parse_request_line(struct web *w, const char *p, size_t n, struct err *err)
 	end = memchr(target, ' ', left);
 	if (!end || end == target || *target != '/' || has_control(p, n))
 		return refuse(w, 400, err, "bad request line");
+	free(w->target);
+	w->target = xstrndup(target, (size_t)(end - target));
 	left -= (size_t)(end - target);
 	if (left != strlen(" HTTP/1.1") ||
 		(memcmp(end, " HTTP/1.1", left) != 0 &&
@@ -358,6 +361,10 @@ reason(int status)
 	for (i = 0; i < ARRAY_SIZE(table); i++)
 		if (table[i].status == status)
 			return table[i].text;
+	if (status == 403) /* these two are a proxy's */
+		return "Forbidden";
+	if (status == 502)
+		return "Bad Gateway";
 	BUG("status %d", status);
 }
 

@@ -35,6 +35,7 @@ struct web {
 	bool cgi;
 	int64_t deadline; /* clock_mono() */
 	char *method; /* "" until web_head() */
+	char *target; /* "/path?query"; likewise; not for CGI */
 	struct argv headers; /* name, value, name, ...; not for CGI */
 	struct buf body;
 	size_t length; /* of the body, at most; set by web_length() */

@@ -56,6 +56,10 @@ const struct config_key config_keys[] = {
 	{ "provider", true, "dir", CONFIG_STRING },
 	{ "provider", true, "home", CONFIG_STRING },
 	{ "provider", true, "program", CONFIG_STRING },
+	{ "provider", true, "key-file", CONFIG_STRING },
+	{ "provider", true, "api", CONFIG_STRING },
+	{ "provider", true, "api-auth", CONFIG_STRING },
+	{ "provider", true, "ca-file", CONFIG_STRING },
 
 	{ "vm", false, "driver", CONFIG_STRING },
 	{ "vm", false, "net", CONFIG_STRING },
