@@ -32,8 +32,11 @@ def usage:
 			+ (.cacheCreationInputTokens // 0)] | add // 0),
 		output_tokens: ([$models[] | .outputTokens // 0] | add // 0)}};
 
+def aborted: (.terminal_reason // "") | startswith("aborted");
+
 def why:
-	if .subtype == "error_max_turns" then "limit of turns"
+	if aborted then "interrupted"
+	elif .subtype == "error_max_turns" then "limit of turns"
 	elif .subtype == "error_max_budget_usd" then "limit of cost"
 	elif (.errors // []) != [] then (.errors | map(text) | join("; "))
 	elif .is_error then (.result // .terminal_reason // .subtype | text)
@@ -43,11 +46,14 @@ def result:
 	(.subtype == "success" and .is_error != true) as $ok
 	| {kind: "result", data: ({ok: $ok, text: (.result // "" | text),
 		denied: [.permission_denials // [] | .[] | .tool_name]}
-		+ if $ok then {} else {reason: why,
-			interrupted: ((.terminal_reason // "")
-				| startswith("aborted"))} end
+		+ if $ok then {} else {reason: why, interrupted: aborted} end
 		+ if (.subtype // "") | startswith("error_max")
 			then {limit: true} else {} end)};
+
+# An API key's limit tells no time: a minute is what such limits count by.
+def busy: select(.api_error_status == 429) | {kind: "status", data: {
+	limited_until: ((now + 60) * 1000 | floor),
+	text: "rate limit: of the API key"}};
 
 def limit: .rate_limit_info // {}
 	| if .status == "rejected" then {kind: "status", data: {
@@ -89,7 +95,7 @@ def line:
 		elif .type == "thinking_delta" then
 			{kind: "thinking", data: {text: .thinking, partial: true}}
 		else empty end
-	elif .type == "result" then usage, result
+	elif .type == "result" then usage, busy, result
 	elif .type == "system" then system
 	elif .type == "rate_limit_event" then limit
 	elif .type == "control_request" then asked

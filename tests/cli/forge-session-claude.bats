@@ -1,0 +1,108 @@
+#!/usr/bin/env bats
+# forge-session with the real claude CLI from npm; only the model is ours.
+
+# Tests are subshells, and run sets stderr.
+# shellcheck disable=SC2030,SC2031,SC2154
+bats_require_minimum_version 1.5.0
+load lib
+load agents
+
+setup_file()
+{
+	common_setup
+	agents_install
+	model_start
+	export LIB_MODEL_URL=$MODEL_URL
+}
+
+teardown_file() { stop_background; }
+
+setup()
+{
+	common_setup
+	MODEL_URL=$LIB_MODEL_URL
+	agents_install
+	export FORGE_CONFIG=/dev/null
+	mkdir work
+	readarray -t env < <(agent_env claude)
+	export "${env[@]}"
+}
+
+teardown()
+{
+	forge-session list -q .id | xargs -r timeout 60 forge-session stop
+	common_teardown
+}
+
+said()
+{
+	forge-session log "$1" -q 'select(.kind == "output") | .data.text'
+}
+
+supervisor()
+{
+	sqlite3 state/forge.db \
+		"SELECT supervisor FROM session WHERE id = '$1'" | cut -d: -f2
+}
+
+is_state()
+{
+	[ "$(forge-session show "$1" -q .state)" = "$2" ]
+}
+
+@test "claude: a run, from stdin to the outcome, with what it cost" {
+	run -0 --separate-stderr bash -c "printf '+think hm\n+say hello there' |
+		forge-session run --name x -d work"
+	[ "$stderr" = "" ]
+	[ "$(said x)" = "hello there" ]
+	[ "$(forge-session log x -q 'select(.kind == "result") |
+		[.data.ok, .data.text] | tostring')" = '[true,"hello there"]' ]
+	[ "$(forge-session show x -q '.state, .turns, .cost_usd > 0,
+		.tokens_in > 0, .dir')" = "completed
+1
+true
+true
+$PWD/work" ]
+	# nothing of its lines is unknown to the provider
+	[ "$(forge-session log x -q 'select(.kind == "raw")')" = "" ]
+	# its home is the session's
+	[ -d state/session/x/home/.claude ]
+	[ ! -e "$HOME/.claude" ]
+}
+
+@test "claude: what the API refuses fails the run with its words" {
+	run -1 --separate-stderr forge-session run --name x -d work \
+		-p '+status 400'
+	[[ $stderr == "forge-session: session 'x' failed: API Error: 400"* ]]
+	forge-session start --name y -d work -p '+status 429'
+	wait_until 60 is_state y limited
+	[ "$(forge-session show y -q '.limited_until > 0')" = true ]
+	forge-session stop y
+	is_state y stopped
+}
+
+@test "claude: asks, is interrupted, goes on; killed, it remembers" {
+	forge-session start --name x -d work \
+		-p $'+bash touch never\n+say done'
+	run -9 forge-session wait --asks --timeout 60s x
+	[ "$(forge-session log x -q 'select(.kind == "ask") | .data |
+		[.tool, .input.command, .ask] | tostring')" = \
+		'["Bash","touch never",1]' ]
+	forge-session interrupt x
+	forge-session wait --timeout 60s x
+	[ "$(forge-session log x -q 'select(.kind == "result") | .data |
+		[.ok, .interrupted, .reason] | tostring')" = \
+		'[false,true,"interrupted"]' ]
+	[ ! -e work/never ]
+
+	agent=$(forge-session show x -q .agent_session)
+	forge-session send x '+hang'
+	wait_until 60 is_state x running
+	kill -KILL "$(supervisor x)"
+	wait_until 60 is_state x interrupted
+	forge-session resume -p '+recall' x
+	forge-session wait --timeout 60s x
+	[ "$(forge-session show x -q .agent_session)" = "$agent" ]
+	said x | grep -q '^prompts: .*touch never'
+	forge-session stop x
+}
