@@ -423,6 +423,7 @@ release(struct engine *e)
 	buf_release(&e->said);
 	buf_release(&e->in);
 	translator_free(e->tr);
+	hide_release(e);
 	transcript_release(&e->log);
 	provider_release(&e->p);
 	message_release(&e->message);

@@ -24,6 +24,7 @@
  *
  *	open	before the agent starts.  -1 ends the session as failed.
  *		*ret_own is given to all the others; NULL is allowed.
+ *	env	the agent is about to start: add NAME=VALUE to its environment
  *	event	an event was written to the transcript: any kind, also ours
  *	ask	the agent asked; the row is there, the state is 'waiting'.
  *		Answer with engine_answer(), now or later, or leave it to
@@ -41,6 +42,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "lib/base/argv.h"
 #include "lib/base/err.h"
 #include "lib/base/json.h"
 #include "lib/session/session.h"
@@ -53,6 +55,7 @@ struct provider;
 struct engine_hook {
 	const char *name;
 	int (*open)(struct engine *e, void **ret_own, struct err *err);
+	void (*env)(struct engine *e, void *own, struct argv *ret);
 	void (*event)(struct engine *e, void *own, const char *kind,
 		const struct json *data);
 	void (*ask)(struct engine *e, void *own, int64_t ask,
@@ -77,6 +80,12 @@ const struct provider *engine_provider(const struct engine *e);
 
 /* An event of ours into the transcript; data is taken over. */
 void engine_note(struct engine *e, const char *kind, struct json *data);
+
+/*
+ * From now on [redacted: NAME] stands for this value, in whatever form, in
+ * all that the agent says.  One of less than 8 bytes stays as it is.
+ */
+void engine_secret(struct engine *e, const char *name, const char *value);
 
 /*
  * Answer an ask that is open, for the agent and in the row.  answer, or NULL,

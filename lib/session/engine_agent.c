@@ -104,7 +104,9 @@ fill_proc(struct engine *e, struct proc *p, struct err *err)
 		argv_pushf(&p->env, "HOME=%s", home);
 	argv_pushf(&p->env, "FORGE_SESSION=%s", e->s.id);
 	provider_env(&e->p, &w, &p->env);
+	hooks_env(e, &p->env);
 	add_env(e, &p->env);
+	hide_env(e, &p->env);
 	return 0;
 }
 
@@ -244,8 +246,13 @@ take_line(struct engine *e, const char *line, size_t n, struct err *err)
 {
 	const struct translated to = { .event = event_take,
 		.send = agent_send, .arg = e };
+	CLEANUP_BUF struct buf clean = BUF_INIT;
 	bool garbage;
 
+	if (hide_line(e, line, n, &clean)) {
+		line = clean.s;
+		n = clean.len;
+	}
 	if (n && line[n - 1] == '\r')
 		n--;
 	if (!n && e->p.out)
@@ -351,6 +358,22 @@ keep_errors(struct engine *e, const char *s, size_t n)
 		e->err_kept = ERRORS_MAX; /* the disk is full: no more */
 }
 
+/* NULL: no more comes. */
+static void
+hear_errors(struct engine *e, const char *s, size_t n)
+{
+	CLEANUP_BUF struct buf clean = BUF_INIT;
+
+	if (hide_errors(e, s, n, &clean)) {
+		s = clean.s;
+		n = clean.len;
+	}
+	if (n) {
+		keep_errors(e, s, n);
+		remember(e, s, n);
+	}
+}
+
 void
 agent_hear_errors(struct engine *e)
 {
@@ -362,9 +385,10 @@ agent_hear_errors(struct engine *e)
 		n = read(e->err, chunk, sizeof(chunk));
 		if (n <= 0)
 			break;
-		keep_errors(e, chunk, (size_t)n);
-		remember(e, chunk, (size_t)n);
+		hear_errors(e, chunk, (size_t)n);
 	}
+	if (n <= 0 && (!n || (errno != EAGAIN && errno != EINTR)))
+		hear_errors(e, NULL, 0);
 	if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
 		(void)close(steal_fd(&e->err)); /* read only */
 }

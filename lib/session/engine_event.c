@@ -17,6 +17,12 @@
 	engine_hooks[i_]->fn((e), (e)->own[i_], __VA_ARGS__)
 
 void
+hooks_env(struct engine *e, struct argv *ret)
+{
+	EACH_HOOK(e, env, ret);
+}
+
+void
 hooks_ask(struct engine *e, int64_t ask, const struct json *data)
 {
 	EACH_HOOK(e, ask, ask, data);
@@ -41,9 +47,15 @@ event_write(struct engine *e, const char *kind, struct json *data,
 	struct err *err)
 {
 	CLEANUP_BUF struct buf line = BUF_INIT;
-	CLEANUP_JSON struct json *kept = json_get(data, "");
+	CLEANUP_JSON struct json *kept = NULL;
 	struct err none = ERR_INIT;
+	int rc = hide_pieces(e, kind, &data, err);
 
+	if (rc != 1) {
+		json_free(data);
+		return rc;
+	}
+	kept = json_get(data, "");
 	if (transcript_add(&e->log, kind, data, &line, err))
 		return -1;
 	if (e->emitting && e->run->emit &&

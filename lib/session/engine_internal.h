@@ -6,6 +6,7 @@
  *	engine_agent.c	the agent's process: start, stdin, stdout, stderr, end
  *	engine_turn.c	messages, turns, limits
  *	engine_event.c	what the agent's events mean; transcript, hooks
+ *	engine_secret.c	values that no transcript gets
  *	engine_ask.c	what it asks, and the answers
  */
 #ifndef FORGE_SESSION_ENGINE_INTERNAL_H
@@ -31,6 +32,11 @@ enum phase {
 	PHASE_OVER,
 };
 
+struct redactor;
+
+/* A redactor holds back the end of what it saw, so each stream has its own. */
+enum hide { HIDE_LINE, HIDE_TEXT, HIDE_ERRORS, HIDE__MAX };
+
 struct engine {
 	struct state *st;
 	struct db *db;
@@ -53,6 +59,9 @@ struct engine {
 	bool in_ends; /* close stdin when that is written */
 	bool heard; /* it has said something since it was started */
 	int garbage; /* lines in a row that were no JSON */
+
+	struct redactor *hide[HIDE__MAX]; /* NULL: there is no secret */
+	const char *piece_kind; /* of the last piece of text, or NULL */
 
 	bool resumed; /* the session went on: a message may be lacking */
 	struct message message; /* of the turn */
@@ -126,9 +135,27 @@ int event_write(struct engine *e, const char *kind, struct json *data,
 int event_take(const char *kind, struct json *data, void *engine,
 	struct err *err);
 /* Calls of all hooks. */
+void hooks_env(struct engine *e, struct argv *ret);
 void hooks_ask(struct engine *e, int64_t ask, const struct json *data);
 void hooks_turn(struct engine *e, const struct json *result);
 void hooks_limited(struct engine *e, int64_t until);
+
+/* ---- engine_secret.c ---- */
+
+/* The values of an environment whose names say that they are secrets. */
+void hide_env(struct engine *e, const struct argv *env);
+void hide_release(struct engine *e);
+/* False: there are no secrets.  Else ret is what p may become known as. */
+bool hide_line(struct engine *e, const char *p, size_t n, struct buf *ret);
+/* A stream; p NULL: its end. */
+bool hide_errors(struct engine *e, const char *p, size_t n,
+	struct buf *ret);
+/*
+ * A secret may come in pieces of text, each an event: 1 write this event, 0
+ * do not, -1.  What was held back is written before.
+ */
+int hide_pieces(struct engine *e, const char *kind, struct json **data,
+	struct err *err) __attribute__((warn_unused_result));
 
 /* ---- engine_ask.c ---- */
 
