@@ -70,14 +70,29 @@ task_pending(const struct task *task)
 	return task->child.pid || task->due >= 0;
 }
 
+static void
+end(struct task *task)
+{
+	proc_kill(&task->child, SIGTERM);
+	if (task->child.pid)
+		task->deadline = clock_mono() + STOP_GRACE;
+}
+
+void
+task_again(struct task *task)
+{
+	task->failures = 0;
+	if (!task->child.pid)
+		task->due = clock_mono();
+	end(task);
+}
+
 void
 task_drop(struct task *task)
 {
 	task->gone = true;
 	task->due = -1;
-	proc_kill(&task->child, SIGTERM);
-	if (task->child.pid)
-		task->deadline = clock_mono() + STOP_GRACE;
+	end(task);
 }
 
 static void

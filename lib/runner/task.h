@@ -77,6 +77,8 @@ struct task *task_serve(struct tasks *t, const char *program,
 	const char *verb, int fd);
 /* Run as soon as may be. */
 void task_ask(struct task *task);
+/* Of TASK_KEPT: end it, and start it again. */
+void task_again(struct task *task);
 /* Runs, or is due. */
 bool task_pending(const struct task *task);
 /* End it and forget it: it is removed when it has ended. */

@@ -19,15 +19,13 @@
 #include "lib/base/signals.h"
 #include "lib/net/listen.h"
 #include "lib/runner/fleet.h"
-#include "lib/runner/task.h"
+#include "lib/runner/watch_tasks.h"
 #include "lib/state/config.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
-#define SWEEP 30000 /* ms between sweeps */
-#define POLL 300000 /* ms between questions for jobs; watch.poll */
 #define SPOOL "spool/new"
 
 struct watch {
@@ -38,8 +36,7 @@ struct watch {
 	int spool;
 	int metrics; /* a listening socket, or -1 */
 	bool metrics_given; /* by systemd: not from the configuration */
-	struct tasks tasks;
-	struct task *fsck, *restart, *sync, *poll, *ingest, *trim; /* in tasks */
+	struct watch_tasks tasks;
 	int64_t retry_at; /* wall ms, 0 none */
 	int64_t watchdog_at; /* monotonic ms, -1 none */
 	int64_t seen; /* the last event that was looked at */
@@ -48,22 +45,6 @@ struct watch {
 };
 
 /* ---- the steps ---- */
-
-static void
-add_tasks(struct watch *w)
-{
-	struct tasks *t = &w->tasks;
-
-	w->fsck = task_add(t, TASK_PERIODIC, "forge-vm", "fsck");
-	w->sync = task_add(t, TASK_PERIODIC, "forge-runner", "sync");
-	w->restart = task_add(t, TASK_PERIODIC, "forge-vm", "restart");
-	w->fsck->every = w->sync->every = w->restart->every = SWEEP;
-	w->poll = task_add(t, TASK_PERIODIC, "forge-runner", "sync");
-	argv_push(&w->poll->args, "--jobs");
-	w->poll->due = -1; /* until the configuration says how often */
-	w->ingest = task_add(t, TASK_ASKED, "forge-webhook", "ingest");
-	w->trim = task_add(t, TASK_ASKED, "forge-runner", "trim");
-}
 
 static bool
 spool_filled(struct watch *w)
@@ -112,7 +93,7 @@ pass(struct watch *w, struct err *err)
 		return -1;
 	w->retry_at = f.retry_at;
 	if (f.surplus)
-		task_ask(w->trim);
+		task_ask(w->tasks.trim);
 	tell_status(&f);
 	if (f.unserved)
 		log_debug("jobs.unserved", NULL);
@@ -130,7 +111,7 @@ sooner(int64_t a, int64_t b)
 static int
 wait_ms(const struct watch *w)
 {
-	int64_t at = sooner(tasks_next(&w->tasks), w->watchdog_at);
+	int64_t at = sooner(tasks_next(&w->tasks.all), w->watchdog_at);
 
 	if (w->retry_at) {
 		int64_t left = w->retry_at - clock_wall();
@@ -158,7 +139,7 @@ serve_metrics(struct watch *w)
 
 	if (fd < 0)
 		return; /* the client went away */
-	task = task_serve(&w->tasks, "forge-watch", "metrics", fd);
+	task = task_serve(&w->tasks.all, "forge-watch", "metrics", fd);
 	if (task)
 		argv_push(&task->args, "--inetd");
 	else
@@ -219,7 +200,7 @@ wake(struct watch *w, const struct pollfd *fds)
 	}
 	if (fds[FD_SPOOL].revents) {
 		drain(w->spool);
-		task_ask(w->ingest);
+		task_ask(w->tasks.ingest);
 	}
 	if (fds[FD_METRICS].revents)
 		serve_metrics(w);
@@ -235,7 +216,7 @@ await(struct watch *w, struct err *err)
 	bool due = false;
 
 	while (!due && !w->stop && !w->reload) {
-		size_t n = FD_TASKS + 2 * w->tasks.n;
+		size_t n = FD_TASKS + 2 * w->tasks.all.n;
 		struct pollfd *fds = xcalloc(n, sizeof(*fds));
 		int rc;
 
@@ -245,7 +226,7 @@ await(struct watch *w, struct err *err)
 		fds[FD_METRICS].fd = w->metrics;
 		for (n = 0; n < FD_TASKS; n++)
 			fds[n].events = POLLIN;
-		n += tasks_fds(&w->tasks, fds + n);
+		n += tasks_fds(&w->tasks.all, fds + n);
 		rc = poll(fds, n, wait_ms(w));
 		if (rc < 0 && errno != EINTR) {
 			free(fds);
@@ -253,8 +234,8 @@ await(struct watch *w, struct err *err)
 		}
 		due = rc >= 0 && wake(w, fds);
 		free(fds);
-		due |= tasks_step(&w->tasks);
-		tasks_start(&w->tasks, state_path(w->st));
+		due |= tasks_step(&w->tasks.all);
+		tasks_start(&w->tasks.all, state_path(w->st));
 		feed_watchdog(w);
 	}
 	return 0;
@@ -304,48 +285,6 @@ open_state(struct watch *w, struct err *err)
 	if (event_watch_open(w->st, &w->events, err) || spool_open(w, err))
 		return -1;
 	return event_last(w->db, &w->seen, err);
-}
-
-/* How often GitHub is asked for jobs that no webhook told of. */
-static int
-schedule_poll(struct watch *w, struct err *err)
-{
-	struct config *c;
-	int64_t every;
-
-	if (state_config(w->st, &c, err) ||
-		config_duration(c, "watch", NULL, "poll", POLL, &every, err))
-		return -1;
-	if (every == w->poll->every)
-		return 0;
-	w->poll->every = every;
-	w->poll->due = every ? clock_mono() : -1;
-	return 0;
-}
-
-/* One program for each [notify "NAME"], since each may be slow; those of a
- * configuration that was read before end. */
-static int
-keep_channels(struct watch *w, struct err *err)
-{
-	CLEANUP_ARGV struct argv names = ARGV_INIT;
-	struct config *c;
-	size_t i;
-
-	if (state_config(w->st, &c, err))
-		return -1;
-	for (i = 0; i < w->tasks.n; i++)
-		if (!strcmp(w->tasks.v[i]->args.v[0], "notify"))
-			task_drop(w->tasks.v[i]);
-	config_names(c, "notify", &names);
-	for (i = 0; i < names.n; i++) {
-		struct task *task = task_add(&w->tasks, TASK_KEPT,
-			"forge-watch", "notify");
-
-		argv_push(&task->args, "--follow");
-		argv_push(&task->args, names.v[i]);
-	}
-	return 0;
 }
 
 /* Where to listen may have changed; what systemd gave us stays. */
@@ -433,8 +372,8 @@ reload(struct watch *w)
 	config_list(c, &before);
 	close_state(w);
 	*w = fresh;
-	if (listen_metrics(w, &err) || schedule_poll(w, &err) ||
-		keep_channels(w, &err))
+	if (listen_metrics(w, &err) ||
+		watch_tasks_configure(&w->tasks, w->st, &err))
 		log_error("watch.reload", "error", err.msg, NULL);
 	tell_changes(w, &before);
 	sd_notify("READY=1");
@@ -447,12 +386,12 @@ reload(struct watch *w)
 static int
 loop(struct watch *w, struct err *err)
 {
-	tasks_start(&w->tasks, state_path(w->st));
+	tasks_start(&w->tasks.all, state_path(w->st));
 	while (!w->stop) {
 		struct err one = ERR_INIT;
 
-		if (spool_filled(w) && !task_pending(w->ingest))
-			task_ask(w->ingest);
+		if (spool_filled(w) && !task_pending(w->tasks.ingest))
+			task_ask(w->tasks.ingest);
 		if (pass(w, &one)) {
 			log_error("watch.pass", "error", one.msg, NULL);
 			w->retry_at = clock_wall() + 1000;
@@ -471,11 +410,11 @@ run_once(struct watch *w, struct err *err)
 {
 	const char *state = state_path(w->st);
 
-	task_run(&w->tasks, w->fsck, state);
-	task_run(&w->tasks, w->restart, state);
-	task_run(&w->tasks, w->sync, state);
+	task_run(&w->tasks.all, w->tasks.fsck, state);
+	task_run(&w->tasks.all, w->tasks.restart, state);
+	task_run(&w->tasks.all, w->tasks.sync, state);
 	if (spool_filled(w))
-		task_run(&w->tasks, w->ingest, state);
+		task_run(&w->tasks.all, w->tasks.ingest, state);
 	return pass(w, err);
 }
 
@@ -493,12 +432,12 @@ run(struct watch *w, bool once, struct err *err)
 		return err_set(err, ERR_BUSY,
 			"another forge-watch runs on '%s'", state_path(w->st));
 	}
-	add_tasks(w);
+	watch_tasks_add(&w->tasks);
 	if (once)
 		return run_once(w, err);
 	if (signals_open(signals, &w->signals, err) ||
-		listen_metrics(w, err) || schedule_poll(w, err) ||
-		keep_channels(w, err))
+		listen_metrics(w, err) ||
+		watch_tasks_configure(&w->tasks, w->st, err))
 		return -1;
 	if (sd_watchdog() >= 0)
 		w->watchdog_at = clock_mono();
@@ -514,7 +453,7 @@ watch_run(bool once, struct err *err)
 		.metrics = -1, .watchdog_at = -1 };
 	int rc = run(&w, once, err);
 
-	tasks_release(&w.tasks);
+	tasks_release(&w.tasks.all);
 	if (w.st)
 		close_state(&w);
 	cleanup_close(&w.signals);

@@ -76,6 +76,7 @@ const struct config_key config_keys[] = {
 
 	{ "watch", false, "metrics", CONFIG_STRING },
 	{ "watch", false, "poll", CONFIG_DURATION },
+	{ "watch", false, "redeliver", CONFIG_DURATION },
 
 	{ "notify", true, "url", CONFIG_STRING },
 	{ "notify", true, "ntfy", CONFIG_STRING },

@@ -93,13 +93,15 @@ jobs_are()
 	[ "$(forge-runner pools -q '"\(.queued) \(.start)"')" = "2 2" ]
 	[ "$(forge-runner jobs -q .labels[] | sort -u)" = "scale-set:$SET" ]
 	background watch.log forge-watch run
-	wait_until 30 jobs_are "completed failure completed success"
+	WATCH=$LAST_PID
+	wait_until 60 jobs_are "completed failure completed success"
 	wait_until 10 acknowledged
 	[ "$(at_github .statistics.totalRegisteredRunners)" = 0 ]
 	# Each has its runner, and its timeline.
 	id=$(forge-runner jobs --all -q .id | head -n 1)
 	[ "$id" -gt 4503599627370496 ]
 	forge-runner why "$id" -q .kind | grep -q '^runner.done$'
+	stop_pid "$WATCH"
 	kill "$SERVE"
 	wait "$SERVE"
 	[ "$(at_github .session)" = false ]
@@ -190,6 +192,87 @@ acknowledged()
 		"$SET,linux,x64 2" ]
 	job true linux,x64 >/dev/null
 	wait_until 10 jobs_are queued
+}
+
+watch_start()
+{
+	background watch.log forge-watch -v run
+	WATCH=$LAST_PID
+	wait_until 60 has_session
+}
+
+has_no_session()
+{
+	[ "$(at_github .session)" = false ]
+}
+
+scaleset_pid()
+{
+	pgrep -P "$WATCH" -f 'forge-runner scaleset'
+}
+
+another_scaleset() # PID
+{
+	local pid
+	pid=$(scaleset_pid) && [ "$pid" != "$1" ]
+}
+
+@test "forge-watch serves the set of each pool: a job from end to end" {
+	job 'echo one' >/dev/null
+	watch_start
+	run -4 forge-runner scaleset set
+	wait_until 60 jobs_are "completed success"
+	wait_until 60 acknowledged
+	kill "$WATCH"
+	wait "$WATCH"
+	wait_until 60 has_no_session
+	run -1 pgrep -f "forge-runner scaleset --state=$FORGE_STATE"
+}
+
+@test "forge-watch: kill -9 of the long poll, or of itself, loses no job" {
+	local pid
+	watch_start
+	pid=$(scaleset_pid)
+	kill -KILL "$pid"
+	job true >/dev/null
+	wait_until 60 another_scaleset "$pid"
+	wait_until 60 jobs_are "completed success"
+	kill -KILL "$WATCH"
+	wait "$WATCH" || :
+	job 'exit 1' >/dev/null
+	watch_start
+	wait_until 60 jobs_are "completed failure completed success"
+	wait_until 60 acknowledged
+}
+
+@test "forge-watch: a conflict with another host's session ends by itself" {
+	cp -r state other
+	background other.log forge-runner -v -C "$PWD/other" scaleset set
+	OTHER=$LAST_PID
+	wait_until 60 has_session
+	watch_start
+	wait_until 60 grep -q 'scaleset.conflict ' watch.log
+	kill "$OTHER"
+	wait "$OTHER"
+	job true >/dev/null
+	wait_until 60 jobs_are "completed success"
+}
+
+@test "forge-watch: SIGHUP starts and ends them with the configuration" {
+	local pid
+	watch_start
+	pid=$(scaleset_pid)
+	configure 'max = 2'
+	kill -HUP "$WATCH"
+	wait_until 60 another_scaleset "$pid"
+	wait_until 60 has_session
+	sed -i '/scale-set/s/.*/\tlabels = x/' state/config
+	kill -HUP "$WATCH"
+	wait_until 60 has_no_session
+	run -1 scaleset_pid
+	configure
+	kill -HUP "$WATCH"
+	wait_until 60 has_session
 }
 
 @test "refusals" {

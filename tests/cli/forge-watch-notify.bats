@@ -74,7 +74,7 @@ again() { db 'UPDATE channel SET retry_at = 0'; }
 		[ "$output" = "" ]
 		[[ $stderr == "forge-watch: 'p' answers 503 (failure $wait); \
 next try in "* ]]
-		waits+="$(db "SELECT (retry_at - updated_at) / 1000 FROM
+		waits+="$(db "SELECT (retry_at - updated_at + 500) / 1000 FROM
 			channel") "
 		# too early: nothing is tried
 		run -6 forge-watch notify p
@@ -118,7 +118,7 @@ next try in "* ]]
 	event two
 	echo 429 >product/mode
 	run -6 forge-watch notify p
-	[ "$(db 'SELECT (retry_at - updated_at) / 1000 FROM channel')" = 7 ]
+	[ "$(db 'SELECT (retry_at - updated_at + 500) / 1000 FROM channel')" = 7 ]
 }
 
 @test "a product that hangs, drops or is not there counts as failing" {

@@ -181,3 +181,29 @@ $failed applied" ]
 	redeliver 8
 	[[ $stderr == *"github 'hub' takes no more calls until "* ]]
 }
+
+@test "forge-watch: every watch.redeliver, and only where there are webhooks" {
+	queued() { [ "$(jobs)" = "$1 queued" ]; }
+	hooks_to http://127.0.0.1:1/
+	id=$(job)
+	cat >>state/config <<-CONF
+		[watch]
+			poll = 0
+			redeliver = 1s
+	CONF
+	background watch.log forge-watch -v run
+	wait_until 60 queued "$id"
+	# Not only at its start.
+	second=$(job)
+	both() { [ "$(jobs)" = "$id queued $second queued" ]; }
+	wait_until 60 both
+	wait_until 60 grep -q redeliver watch.log
+	stop_pid "$LAST_PID"
+	# Without a secret no webhook comes, and none is looked for.
+	sed -i '/webhook-secret-file\|redeliver/d' state/config
+	background watch.log forge-watch -v run
+	wait_until 60 grep -q 'watch.started' watch.log
+	swept() { forge-watch status --quiet && ! pgrep -P "$LAST_PID"; }
+	wait_until 60 swept
+	run -1 grep redeliver watch.log
+}
