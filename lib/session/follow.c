@@ -47,7 +47,7 @@ sleep_for(struct transcript_reader *r, int alarm, struct follow_input *in,
 	transcript_clear(r);
 	event_watch_clear(alarm);
 	*row = n <= 0 || p[1].revents;
-	return p[2].revents ? in->ready(in, err) : 0;
+	return in && p[2].revents ? in->ready(in, err) : 0;
 }
 
 static int

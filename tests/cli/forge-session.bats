@@ -147,9 +147,9 @@ yes mine his x" ]
 	jq -r 'select(.kind == "output") | .data.text' log >got
 	seq 20000 | cmp - got
 	jq -r .seq log | cmp - <(seq 20003)
-	forge-session log x --since 19990 >tail
-	[ "$(wc -l <tail)" = 13 ]
-	cmp tail <(tail -n 13 log)
+	forge-session log x --since 19990 >last
+	[ "$(wc -l <last)" = 13 ]
+	cmp last <(tail -n 13 log)
 }
 
 # ---- in the background ----
@@ -258,9 +258,9 @@ two" ]
 	done
 	forge-session wait "$id" --timeout 60s
 	forge-session stop "$id"
-	for pid in $(cat pids); do
+	while read -r pid; do
 		wait_until 60 bash -c "! kill -0 $pid 2>/dev/null"
-	done
+	done <pids
 	for i in 1 2 3 4 5; do
 		cmp "seen$i" <(forge-session log "$id")
 		[ "$(wc -l <"seen$i")" = 2003 ]
