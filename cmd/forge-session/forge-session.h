@@ -54,6 +54,12 @@ int cmd_send(int argc, const char **argv, struct err *err);
 int cmd_interrupt(int argc, const char **argv, struct err *err);
 int cmd_stop(int argc, const char **argv, struct err *err);
 
+/* asks.c */
+extern const struct poptOption asks_options[];
+extern const struct poptOption answer_options[];
+int cmd_asks(int argc, const char **argv, struct err *err);
+int cmd_answer(int argc, const char **argv, struct err *err);
+
 /* identity.c */
 extern const struct poptOption identity_create_options[];
 extern const struct poptOption identity_import_options[];

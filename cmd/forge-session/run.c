@@ -1,4 +1,5 @@
 #include "cmd/forge-session/forge-session.h"
+#include "cmd/forge-session/rule_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,9 +45,9 @@ static int arg_once, arg_foreground, arg_notify_fd = -1;
 			"the first message (default: stdin)", "TEXT"        \
 	}
 
-const struct poptOption run_options[] = { WHAT, FORMAT_OPTION,
+const struct poptOption run_options[] = { WHAT, RULE_OPTIONS, FORMAT_OPTION,
 	POPT_TABLEEND };
-const struct poptOption start_options[] = { WHAT,
+const struct poptOption start_options[] = { WHAT, RULE_OPTIONS,
 	{ "once", 0, POPT_ARG_NONE, &arg_once, 0,
 		"it ends when all messages are answered", NULL },
 	POPT_TABLEEND };
@@ -137,7 +138,7 @@ fill(struct state *st, int argc, const char **argv, bool once,
 	s->place = xstrdup(arg_place ? arg_place : "here");
 	s->model = xstrdup_null(arg_model);
 	s->options = options(n, command, once);
-	return existing_dir(&s->dir, err);
+	return rule_options(s, err) || existing_dir(&s->dir, err) ? -1 : 0;
 }
 
 static int

@@ -5,6 +5,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/session/spent.h"
 #include "lib/base/banned.h"
 
 #define LOG_MAX ((int64_t)512 << 20) /* bytes of a transcript */
@@ -85,11 +86,22 @@ count_of(const struct json *data, const char *key, double unit)
 	return n > 0 && n < 9e15 ? (int64_t)(n + 0.5) : 0;
 }
 
+/* The provider's own figure, else what its models.json says. */
+static int64_t
+cost_of(const struct engine *e, const struct json *data)
+{
+	if (json_has(data, "cost_usd"))
+		return count_of(data, "cost_usd", 1e6);
+	return spent_price(&e->p, e->s.model,
+		count_of(data, "input_tokens", 1),
+		count_of(data, "output_tokens", 1));
+}
+
 static void
 take_usage(struct engine *e, const struct json *data)
 {
 	const struct session_usage seen = {
-		.cost_microusd = count_of(data, "cost_usd", 1e6),
+		.cost_microusd = cost_of(e, data),
 		.tokens_in = count_of(data, "input_tokens", 1),
 		.tokens_out = count_of(data, "output_tokens", 1),
 	};

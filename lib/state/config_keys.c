@@ -78,6 +78,12 @@ const struct config_key config_keys[] = {
 	{ "watch", false, "poll", CONFIG_DURATION },
 	{ "watch", false, "redeliver", CONFIG_DURATION },
 
+	{ "session", false, "policy", CONFIG_STRING },
+	{ "session", false, "day-budget-usd", CONFIG_STRING },
+	{ "session", false, "day-tokens", CONFIG_INT },
+	{ "identity", true, "day-budget-usd", CONFIG_STRING },
+	{ "identity", true, "day-tokens", CONFIG_INT },
+
 	{ "notify", true, "url", CONFIG_STRING },
 	{ "notify", true, "ntfy", CONFIG_STRING },
 	{ "notify", true, "command", CONFIG_STRING },

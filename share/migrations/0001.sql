@@ -317,6 +317,16 @@ CREATE TABLE ask (
 CREATE INDEX ask_session ON ask (session, id);
 CREATE INDEX ask_open ON ask (state) WHERE state = 'open';
 
+-- [session] What sessions have used, by day: days since 1970 (UTC).
+CREATE TABLE spent (
+	day INTEGER NOT NULL,
+	identity TEXT NOT NULL,   -- "": none
+	session TEXT NOT NULL,    -- stays when the session is forgotten
+	cost_microusd INTEGER NOT NULL,
+	tokens INTEGER NOT NULL,
+	PRIMARY KEY (day, identity, session)
+) STRICT, WITHOUT ROWID;
+
 -- [session] What people tell a session.
 CREATE TABLE message (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,

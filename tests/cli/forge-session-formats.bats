@@ -64,7 +64,7 @@ message {"text":"third","id":3}
 error {"text":"API down"}
 result {"ok":false,"reason":"no answer"}
 message {"text":"4th","id":4}
-thinking {"text":"wel","partial":true}
+thinking {"text":"we","partial":true}
 END
 }
 
@@ -182,6 +182,7 @@ part
 
 @test "a format of one's own is a jq program; mistakes are told" {
 	mkdir state/formats
+	# shellcheck disable=SC2028 # jq reads the escape
 	echo 'if .event.kind == "output" then {text: (.event.data.text +
 		"\n")}, {state: {n: ((.state.n // 0) + 1)}}
 		elif .event == null then {line: {n: .state.n,
