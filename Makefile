@@ -55,11 +55,11 @@ ifdef DEVELOPER
 ALL_CFLAGS += -Werror
 endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
-# These two are loaded when they are used: archive_load.c, http_curl.c.
+# These are loaded when they are used: archive_load.c, git2_load.c, http_curl.c.
 # libmnl, libnftables and libldns are forge-net's alone; STREAM_LIBS belong to
 # those who speak gRPC.
 STREAM_LIBS := -lssl -lnghttp2 -lprotobuf-c
-LIBS := $(filter-out -larchive -lmnl -lnftables $(STREAM_LIBS),$(shell $(PKG_CONFIG) --libs $(PKGS) \
+LIBS := $(filter-out -larchive -lgit2 -lmnl -lnftables $(STREAM_LIBS),$(shell $(PKG_CONFIG) --libs $(PKGS) \
 	2>/dev/null)) -ljq
 
 # Programs without verbs, for other programs.

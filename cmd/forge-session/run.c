@@ -18,11 +18,15 @@
 #include "lib/session/provider.h"
 #include "lib/session/session.h"
 #include "lib/state/state.h"
+#include "lib/session/worktree.h"
 #include "lib/base/banned.h"
 
 static char *arg_provider, *arg_place, *arg_dir, *arg_name, *arg_prompt;
 static char *arg_model;
 static char **arg_env;
+static char *arg_identity, *arg_base, *arg_branch;
+static char **arg_repo;
+static int arg_local;
 static int arg_once, arg_foreground, arg_notify_fd = -1;
 
 #define WHAT                                                                \
@@ -33,6 +37,20 @@ static int arg_once, arg_foreground, arg_notify_fd = -1;
 		{ "dir", 'd', POPT_ARG_STRING, &arg_dir, 0,                 \
 			"the directory it works in (default: a new one)",   \
 			"DIR" },                                            \
+		{ "repo", 'r', POPT_ARG_ARGV, &arg_repo, 0,                 \
+			"a worktree of this repository; may be repeated",   \
+			"URL[#BRANCH]" },                                   \
+		{ "identity", 'i', POPT_ARG_STRING, &arg_identity, 0,       \
+			"who commits and pushes", "NAME" },                 \
+		{ "base", 0, POPT_ARG_STRING, &arg_base, 0,                 \
+			"the branch to begin from (default: the "           \
+			"repository's)", "BRANCH" },                        \
+		{ "branch", 0, POPT_ARG_STRING, &arg_branch, 0,             \
+			"the branch to work on (default: session/ID)",      \
+			"BRANCH" },                                         \
+		{ "local", 0, POPT_ARG_NONE, &arg_local, 0,                 \
+			"work in the checkout that --repo names, itself",   \
+			NULL },                                             \
 		{ "name", 0, POPT_ARG_STRING, &arg_name, 0,                 \
 			"the session's id (default: made up)", "ID" },      \
 		{ "model", 'm', POPT_ARG_STRING, &arg_model, 0,             \
@@ -117,6 +135,19 @@ existing_dir(char **ret, struct err *err)
 	return *ret ? 0 : err_sys(err, "--dir '%s'", arg_dir);
 }
 
+static int
+repositories(struct state *st, struct session *s, struct err *err)
+{
+	CLEANUP_ARGV struct argv repos = ARGV_INIT;
+
+	s->identity = xstrdup_null(arg_identity);
+	s->base = xstrdup_null(arg_base);
+	s->branch = xstrdup_null(arg_branch);
+	if (arg_repo)
+		argv_pushv(&repos, (const char *const *)arg_repo);
+	return worktree_plan(st, s, &repos, arg_local != 0, err);
+}
+
 /* Everything is known and sound before anything is begun. */
 static int
 fill(struct state *st, int argc, const char **argv, bool once,
@@ -138,7 +169,10 @@ fill(struct state *st, int argc, const char **argv, bool once,
 	s->place = xstrdup(arg_place ? arg_place : "here");
 	s->model = xstrdup_null(arg_model);
 	s->options = options(n, command, once);
-	return rule_options(s, err) || existing_dir(&s->dir, err) ? -1 : 0;
+	return rule_options(s, err) || existing_dir(&s->dir, err) ||
+			repositories(st, s, err) ?
+		-1 :
+		0;
 }
 
 static int

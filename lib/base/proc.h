@@ -55,6 +55,7 @@ struct proc {
 	bool clear_env; /* start from nothing but env */
 	int parent_death; /* signal when the starting thread dies, or 0 */
 	const struct proc_cgroup *cgroup; /* or NULL: ours */
+	struct buf *said; /* proc_run(): gets the end of stderr; or NULL */
 };
 
 #define PROC_INIT                                                             \

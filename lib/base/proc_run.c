@@ -171,6 +171,8 @@ proc_run(struct proc *p, const struct buf *input, struct buf *out,
 			0;
 	}
 	child_close(&child);
+	if (p->said)
+		buf_add(p->said, f.err.s, f.err.len);
 	buf_release(&f.err);
 	return rc;
 }

@@ -15,6 +15,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/signals.h"
 #include "lib/state/state.h"
+#include "lib/session/worktree.h"
 #include "lib/base/banned.h"
 
 /* ---- what others see ---- */
@@ -314,12 +315,15 @@ open_hooks(struct engine *e, struct err *err)
 
 /* ---- the beginning ---- */
 
-/* Until others make worktrees: a directory of its own. */
+/* The worktree; without a repository a directory of its own. */
 static int
 make_dir(struct engine *e, struct err *err)
 {
 	CLEANUP_FREE char *dir = xasprintf("session/%s/work", e->s.id);
+	CLEANUP_FREE char *tree = NULL;
 
+	if (worktree_make(e->st, &e->s, &tree, err))
+		return -1;
 	if (e->s.dir)
 		return 0;
 	if (fs_mkdirs(state_dir(e->st), dir, 0700, err))

@@ -14,6 +14,7 @@
 #include "lib/session/place.h"
 #include "lib/state/config.h"
 #include "lib/state/state.h"
+#include "lib/session/worktree.h"
 #include "lib/base/banned.h"
 
 #define LINE_MAX_BYTES (8u << 20) /* of an agent that speaks JSON */
@@ -103,6 +104,8 @@ fill_proc(struct engine *e, struct proc *p, struct err *err)
 	if (own_home(e))
 		argv_pushf(&p->env, "HOME=%s", home);
 	argv_pushf(&p->env, "FORGE_SESSION=%s", e->s.id);
+	if (worktree_env(e->st, &e->s, &p->env, err))
+		return -1;
 	provider_env(&e->p, &w, &p->env);
 	hooks_env(e, &p->env);
 	add_env(e, &p->env);

@@ -8,6 +8,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/state/db.h"
+#include "lib/session/worktree.h"
 #include "lib/base/banned.h"
 
 #define LIMIT_MAX ((int64_t)8 * 24 * 3600000) /* ms that a limit may last */
@@ -23,6 +24,19 @@ message_data(const struct engine *e)
 	if (e->message.id)
 		json_put_int(data, "id", e->message.id);
 	return data;
+}
+
+/* What revert goes back to. */
+static int
+snapshot(struct engine *e, struct err *err)
+{
+	struct json *data;
+
+	if (!e->s.repo)
+		return 0;
+	if (worktree_snapshot(e->st, &e->s, e->s.turns + 1, &data, err))
+		return -1;
+	return event_write(e, "snapshot", data, err);
 }
 
 /*
@@ -41,7 +55,7 @@ begin(struct engine *e, struct err *err)
 	free(steal_ptr(&e->again));
 	e->deadline = -1;
 	e->phase = PHASE_TURN;
-	if (fresh && agent_start(e, err))
+	if (snapshot(e, err) || (fresh && agent_start(e, err)))
 		return -1;
 	if (!(fresh && e->p.prompt.n) &&
 		agent_tell(e, "message", message_data(e), NULL, err))

@@ -256,6 +256,7 @@ CREATE TABLE worktree (
 	base_commit TEXT,         -- what that was then
 	branch TEXT,              -- branch it works on
 	dir TEXT NOT NULL,        -- absolute
+	git TEXT NOT NULL,        -- directory that has its HEAD, absolute
 	state TEXT NOT NULL CHECK (state IN ('making', 'ready', 'removing')),
 	pushed TEXT,              -- commit that was pushed last
 	pushed_branch TEXT,       -- to there
@@ -263,7 +264,8 @@ CREATE TABLE worktree (
 	created_at INTEGER NOT NULL,
 	PRIMARY KEY (session, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX worktree_hash ON worktree (hash);
+CREATE UNIQUE INDEX worktree_branch ON worktree (hash, branch)
+	WHERE hash IS NOT NULL;
 
 -- [session] Which state may follow which; there is no way around it.
 CREATE TABLE session_transition (

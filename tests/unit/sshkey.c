@@ -77,7 +77,7 @@ test_public(void)
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		ok(sshkey_check_public(bad[i], &err) == -1 &&
-			err.code == ERR_INVALID, bad[i]);
+			err.code == ERR_INVALID, "no public key");
 	ok(!sshkey_check_public("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIUGN6jxRe"
 		"dxrMujkDKg/QqVXpftc4WmbjsJXwZ33RbB", &err), "one without "
 		"a comment");
