@@ -221,7 +221,8 @@ make_argv(const struct json *spec, struct argv *a, struct err *err)
 	argv_pushf(a, "forge-%s,process=forge-%s", json_str(spec, "name", ""),
 		json_str(spec, "name", ""));
 	push_machine(a, spec, tcg);
-	push_kernel(a, spec, tcg);
+	if (!json_bool(spec, "memory.incoming", false))
+		push_kernel(a, spec, tcg); /* else it is in the memory */
 	push_memory(a, spec);
 	push_devices(a, spec);
 	push_monitor(a, spec);

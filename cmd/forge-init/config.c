@@ -129,16 +129,23 @@ config_parse(struct config *c, const void *payload, size_t n)
 		copy(c->hostname, sizeof(c->hostname), "forge");
 }
 
-/* A root that cannot be written keeps what it has. */
+/*
+ * A root that cannot be written keeps what it has.  What is as long as what
+ * was there is not cut: that is a good part of what a restored guest runs
+ * before it is ready, all of it for the first time.
+ */
 static void
 write_file(const char *path, const char *text)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	size_t n = strlen(text);
 
-	if (fd >= 0) {
-		(void)!write(fd, text, strlen(text));
-		(void)close(fd);
-	}
+	if (fd < 0)
+		return;
+	(void)!write(fd, text, n);
+	if (lseek(fd, 0, SEEK_END) != (off_t)n)
+		(void)!ftruncate(fd, (off_t)n);
+	(void)close(fd);
 }
 
 void
@@ -175,7 +182,8 @@ identity_change(const void *payload, size_t n, const char **ret_what)
 	c = (struct config){ 0 };
 	config_parse(&c, payload, n);
 	config_names(&c);
-	if (c.mac[0] && net_mac(c.mac, ret_what))
-		return -1;
-	return net_up(&c, ret_what);
+	/* lo is up since its boot. */
+	return c.mac[0] && (net_mac(c.mac, ret_what) || net_up(&c, ret_what)) ?
+		-1 :
+		0;
 }

@@ -34,7 +34,7 @@
 
 /*
  * The cgroup to begin in.  into is the directory of a version 2 one, made the
- * child's by the clone itself; join are cgroup.procs files, open for writing,
+ * child's by the clone itself; join are files of tasks, open for writing,
  * that the child enters before its exec.  Borrowed.
  */
 struct proc_cgroup {

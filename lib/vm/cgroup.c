@@ -253,9 +253,12 @@ make_one(const struct cgroup_root *r, const char *id,
 		g->join.into = dir;
 		return 0;
 	}
-	fd = openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	/* A single thread moves at once; for "cgroup.procs" the kernel would
+	 * wait some 10 ms until all others see that nothing may fork. */
+	fd = openat(dir, r->v2 ? "cgroup.procs" : "tasks",
+		O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
-		return err_sys(err, "cannot open cgroup.procs of '%s'", id);
+		return err_sys(err, "cannot open the tasks of '%s'", id);
 	g->join.join[g->join.njoin++] = fd;
 	return 0;
 }
