@@ -21,6 +21,9 @@
 
 enum { TIMEOUT_MS = 5000 };
 
+/* Up to so much of the log is left for the next who opens: see db_close(). */
+#define LOG_KEPT ((off_t)256 << 10)
+
 /* A prepared statement of the cache, and its rows while it is open. */
 struct db_rows {
 	struct db *db;
@@ -373,6 +376,13 @@ db_commit(struct txn *t, struct err *err)
 	return 0;
 }
 
+int
+db_lazy(struct db *db, bool lazy, struct err *err)
+{
+	return db_run(db, lazy ? "PRAGMA synchronous = NORMAL" :
+				 "PRAGMA synchronous = FULL", NULL, err);
+}
+
 void
 db_rollback(struct txn *t)
 {
@@ -551,6 +561,23 @@ db_open(const char *path, struct db **ret, struct err *err)
 	return 0;
 }
 
+/*
+ * The last of all that close would write the log back, sync the file twice
+ * and remove the log, and the next would make a new one and sync that: four
+ * times the disk, for each command of somebody who works alone.  A short log
+ * is read by the next in no time.
+ */
+static void
+keep_log(struct db *db)
+{
+	CLEANUP_FREE char *path = xasprintf("%s-wal", db->path);
+	struct stat sb;
+
+	if (!stat(path, &sb) && sb.st_size <= LOG_KEPT)
+		(void)sqlite3_db_config(db->handle,
+			SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
 void
 db_close(struct db *db)
 {
@@ -564,6 +591,7 @@ db_close(struct db *db)
 		free(db->cache[i]);
 	}
 	free(db->cache);
+	keep_log(db);
 	if (sqlite3_close(db->handle))
 		BUG("a statement of '%s' is still open", db->path);
 	end_signal(&db->signal);

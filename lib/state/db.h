@@ -57,6 +57,7 @@ struct db_value {
  */
 int db_open(const char *path, struct db **ret, struct err *err)
 	__attribute__((warn_unused_result));
+/* A short log stays beside the file; whoever opens it next reads it. */
 void db_close(struct db *db);
 /* How long a write waits for other writers, ms; 5000 at start. */
 void db_set_timeout(struct db *db, int ms);
@@ -78,6 +79,13 @@ int db_begin(struct db *db, struct txn *t, struct err *err)
 int db_commit(struct txn *t, struct err *err)
 	__attribute__((warn_unused_result));
 void db_rollback(struct txn *t);
+/*
+ * What is committed while this is on outlives us, but not a loss of power
+ * before the next commit without it; the order is kept.  For what means
+ * nothing after a restart of the host, and is told to nobody.
+ */
+int db_lazy(struct db *db, bool lazy, struct err *err)
+	__attribute__((warn_unused_result));
 
 /* Run a statement to its end.  ret_changes (or NULL): rows changed. */
 #define db_run(db, sql, ret_changes, ...) \

@@ -184,8 +184,18 @@ int
 vm_booting(struct db *db, const char *name, const char *hypervisor,
 	struct err *err)
 {
-	return db_run(db, "UPDATE vm SET hypervisor = ?2 WHERE name = ?1",
-		NULL, err, DB_S(name), DB_S(hypervisor));
+	static const char sql[] =
+		"UPDATE vm SET hypervisor = ?2 WHERE name = ?1";
+	struct err later = ERR_INIT;
+	int rc;
+
+	/* No process outlives the host. */
+	if (db_lazy(db, true, err))
+		return -1;
+	rc = db_run(db, sql, NULL, err, DB_S(name), DB_S(hypervisor));
+	if (!db_lazy(db, false, &later))
+		return rc;
+	return rc ? -1 : err_set(err, later.code, "%s", later.msg);
 }
 
 int
