@@ -49,7 +49,7 @@ engine_timer(struct engine *e, const void *own, int64_t when)
 {
 	size_t i;
 
-	for (i = 0; engine_hooks[i]; i++)
+	for (i = 0; i < e->hooks; i++)
 		if (e->own[i] == own)
 			e->timers[i] = when;
 }
@@ -146,7 +146,7 @@ next_deadline(const struct engine *e)
 	int64_t next = sooner(e->deadline, e->start_deadline);
 	size_t i;
 
-	for (i = 0; engine_hooks[i]; i++)
+	for (i = 0; i < e->hooks; i++)
 		next = sooner(next, e->timers[i]);
 	return next;
 }
@@ -169,7 +169,7 @@ check_time(struct engine *e)
 		engine_end(e, SESSION_FAILED, EXIT_TIMEOUT,
 			"the agent said nothing within its start timeout");
 	}
-	for (i = 0; engine_hooks[i]; i++)
+	for (i = 0; i < e->hooks; i++)
 		if (past(e->timers[i])) {
 			e->timers[i] = -1;
 			if (engine_hooks[i]->timer)
@@ -291,7 +291,7 @@ close_hooks(struct engine *e)
 {
 	size_t i;
 
-	for (i = 0; engine_hooks[i]; i++)
+	for (i = 0; i < e->hooks; i++)
 		if (engine_hooks[i]->close)
 			engine_hooks[i]->close(e, e->own[i]);
 }
@@ -309,6 +309,7 @@ open_hooks(struct engine *e, struct err *err)
 		if (engine_hooks[i]->open &&
 			engine_hooks[i]->open(e, &e->own[i], err))
 			return -1;
+		e->hooks = i + 1;
 	}
 	return 0;
 }

@@ -13,7 +13,7 @@
 /* ---- hooks ---- */
 
 #define EACH_HOOK(e, fn, ...)                                             \
-	for (size_t i_ = 0; engine_hooks[i_]; i_++)                       \
+	for (size_t i_ = 0; i_ < (e)->hooks; i_++)                        \
 		if (engine_hooks[i_]->fn)                                 \
 	engine_hooks[i_]->fn((e), (e)->own[i_], __VA_ARGS__)
 

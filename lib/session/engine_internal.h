@@ -83,6 +83,7 @@ struct engine {
 	int status;
 	char reason[512];
 
+	size_t hooks; /* how many were opened; no other is called */
 	void *own[HOOKS_MAX];
 	int64_t timers[HOOKS_MAX];
 };
