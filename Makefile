@@ -19,7 +19,8 @@ MUSL_CC ?= musl-gcc
 
 PKGS := sqlite3 libcrypto libcurl libgit2 popt smartcols libarchive libseccomp \
 	libmnl libnftables libssl libnghttp2 libprotobuf-c
-PROGS := $(notdir $(wildcard cmd/forge cmd/forge-[!in]*))
+PROGS := $(filter-out forge-stream, \
+	$(notdir $(wildcard cmd/forge cmd/forge-[!in]*)))
 DRIVERS := $(patsubst drivers/%.c,driver-%,$(wildcard drivers/*.c))
 LIB_SRC := $(wildcard lib/*/*.c)
 PROTO := $(patsubst share/proto/%.proto,%,$(wildcard share/proto/*.proto)) \
@@ -69,7 +70,8 @@ RECIPES := $(patsubst share/%,$(BUILD)/libexec/%,$(wildcard share/recipes/*))
 SHARED := $(patsubst share/%,$(BUILD)/share/forge/%,\
 	$(wildcard share/providers/*/* share/formats/*.jq))
 HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init \
-	$(BUILD)/libexec/forge-net $(BUILD)/libexec/webhook
+	$(BUILD)/libexec/forge-net $(BUILD)/libexec/forge-stream \
+	$(BUILD)/libexec/webhook
 
 all: $(BINS) $(HELPERS) $(RECIPES) $(SHARED) completions
 .PHONY: all FORCE
@@ -148,6 +150,12 @@ $(BUILD)/libexec/recipes/%: share/recipes/%
 $(BUILD)/share/forge/%: share/%
 	@mkdir -p $(@D)
 	$(INSTALL) -m 644 $< $@
+
+# The streams of agents, with the libraries of gRPC.
+$(eval $(call prog,forge-stream,libexec/forge-stream))
+$(BUILD)/libexec/forge-stream: LIBS += $(STREAM_LIBS)
+$(BUILD)/obj/lib/stream/info.o: ALL_CFLAGS += -Wa,-I$(BUILD)/gen
+$(BUILD)/obj/lib/stream/info.o: $(PROTO:%=$(BUILD)/gen/%.pb)
 
 # What --net tap asks of the kernel, with the libraries that only it needs.
 # libnftables calls jansson, whose json_object() must not become ours.

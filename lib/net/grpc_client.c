@@ -159,6 +159,7 @@ grpc_client_open(struct loop *loop, const struct grpc_client_options *o,
 		SSL_CTX_up_ref(client->o.tls);
 	client->conn = conn_new(loop, fd, client->io);
 	client->conn->client = client;
+	client->conn->peer.local = o->path;
 	client->conn->state = CONN_DIALING;
 	if (conn_start(client->conn, EPOLLOUT, err)) {
 		client->closed = true;

@@ -145,6 +145,8 @@ conn_schedule(struct grpc_conn *c)
 		at = c->began + CONN_PROXY;
 	else if (c->state != CONN_OPEN || !c->spoken)
 		at = c->began + CONN_HANDSHAKE;
+	else if (c->peer.local) /* the kernel tells when it is gone */
+		at = INT64_MAX;
 	else
 		at = c->pinged >= 0 ? c->pinged + CONN_PING_WAIT :
 				      c->heard + CONN_PING;
@@ -152,7 +154,10 @@ conn_schedule(struct grpc_conn *c)
 		at = sooner(at, c->stalled + CONN_STALL);
 	if (c->server && c->state == CONN_OPEN && !c->ncalls)
 		at = sooner(at, c->idle + CONN_IDLE);
-	loop_timer_set(c->loop, &c->timer, at);
+	if (at < INT64_MAX)
+		loop_timer_set(c->loop, &c->timer, at);
+	else
+		loop_timer_clear(c->loop, &c->timer);
 }
 
 /* Why it should end now, or NULL. */
@@ -184,7 +189,7 @@ on_timer(struct loop_timer *t)
 		conn_kill(c, why);
 		return;
 	}
-	if (c->state == CONN_OPEN && c->pinged < 0 &&
+	if (c->state == CONN_OPEN && c->pinged < 0 && !c->peer.local &&
 		now >= c->heard + CONN_PING) {
 		c->pinged = now;
 		(void)nghttp2_submit_ping(c->h2, NGHTTP2_FLAG_NONE, NULL);

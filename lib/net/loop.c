@@ -36,8 +36,8 @@ loop_open(struct loop **ret, struct err *err)
 	return 0;
 }
 
-static void
-run_later(struct loop *loop)
+void
+loop_run_later(struct loop *loop)
 {
 	struct loop_later *l;
 
@@ -55,7 +55,7 @@ loop_close(struct loop *loop)
 {
 	if (!loop)
 		return;
-	run_later(loop);
+	loop_run_later(loop);
 	(void)close(loop->epoll); /* nothing was written */
 	free(loop->heap);
 	free(loop);
@@ -204,7 +204,7 @@ loop_run(struct loop *loop, struct err *err)
 	struct epoll_event events[BATCH];
 
 	loop->stop = false;
-	run_later(loop);
+	loop_run_later(loop);
 	while (!loop->stop) {
 		int wait = loop->n ? clock_left(loop->heap[1]->at) : -1;
 		int i, n = epoll_wait(loop->epoll, events, BATCH, wait);
@@ -219,7 +219,7 @@ loop_run(struct loop *loop, struct err *err)
 				l->ready(l, events[i].events);
 		}
 		fire(loop);
-		run_later(loop);
+		loop_run_later(loop);
 	}
 	return 0;
 }

@@ -59,6 +59,8 @@ void loop_timer_set(struct loop *loop, struct loop_timer *t, int64_t at);
 void loop_timer_clear(struct loop *loop, struct loop_timer *t);
 
 void loop_later(struct loop *loop, struct loop_later *l);
+/* What is queued, now: for the time after loop_run(). */
+void loop_run_later(struct loop *loop);
 
 /* The monotonic ms at the start of this batch. */
 int64_t loop_now(const struct loop *loop);

@@ -274,7 +274,8 @@ tls_connect(struct ssl_ctx_st *ctx, int fd, const char *host)
 				   host);
 	else
 		ok = ok && SSL_set1_host(ssl, host) &&
-			SSL_set_tlsext_host_name(ssl, host);
+			SSL_set_tlsext_host_name(ssl,
+				(void *)(uintptr_t)host);
 	if (!ok) {
 		SSL_free(ssl);
 		return NULL;

@@ -34,7 +34,7 @@ task_add(struct tasks *t, enum task_kind kind, const char *program,
 	task->child = CHILD_INIT;
 	task->args = ARGV_INIT;
 	task->said = BUF_INIT;
-	task->connection = -1;
+	task->connection = task->pass = -1;
 	argv_push(&task->args, verb);
 	t->v = xreallocarray(t->v, t->n + 1, sizeof(struct task *));
 	t->v[t->n++] = task;
@@ -117,6 +117,8 @@ spawn(struct task *task, struct proc *p, struct err *err)
 	p->in = PROC_NULL;
 	p->out = PROC_NULL;
 	p->parent_death = SIGTERM;
+	if (task->pass >= 0)
+		p->pass[p->npass++] = task->pass;
 	if (task->kind == TASK_KEPT)
 		return proc_spawn(p, &task->child, err);
 	if (pipe2(fds, O_CLOEXEC))
@@ -141,7 +143,8 @@ start(struct task *task, const char *state, struct err *err)
 	size_t i;
 	int rc;
 
-	if (find_program(task->program, &path, err))
+	if (task->helper ? find_helper(task->program, &path, err) :
+			   find_program(task->program, &path, err))
 		return -1;
 	argv_push(&p.argv, path);
 	argv_push(&p.argv, task->args.v[0]);

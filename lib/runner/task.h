@@ -59,6 +59,8 @@ struct task {
 	bool killed; /* it took too long */
 	bool gone; /* to be removed at its end */
 	int connection;
+	bool helper; /* the program is one of libexec */
+	int pass; /* an fd that each run gets under its number, or -1 */
 };
 
 struct tasks {

@@ -36,6 +36,9 @@ struct watch {
 	int spool;
 	int metrics; /* a listening socket, or -1 */
 	bool metrics_given; /* by systemd: not from the configuration */
+	int agents; /* likewise; forge-stream accepts */
+	char *agents_where; /* as configured; NULL: by systemd, or not */
+	struct task *stream; /* in tasks, or NULL */
 	struct watch_tasks tasks;
 	int64_t retry_at; /* wall ms, 0 none */
 	int64_t watchdog_at; /* monotonic ms, -1 none */
@@ -308,6 +311,46 @@ listen_metrics(struct watch *w, struct err *err)
 	return where ? listen_open(where, &w->metrics, err) : 0;
 }
 
+/* The socket is ours, so that nobody is refused while the program that holds
+ * the agents' streams is started anew. */
+static int
+open_agents(struct watch *w, const char *where, struct err *err)
+{
+	if (w->stream)
+		task_drop(w->stream);
+	w->stream = NULL;
+	cleanup_close(&w->agents);
+	free(w->agents_where);
+	w->agents_where = xstrdup_null(where);
+	w->agents = sd_socket("agents");
+	if (w->agents < 0 && where && listen_open(where, &w->agents, err))
+		return -1;
+	if (w->agents < 0)
+		return 0;
+	w->stream = task_add(&w->tasks.all, TASK_KEPT, "forge-stream",
+		"serve");
+	w->stream->helper = true;
+	w->stream->pass = w->agents;
+	argv_pushf(&w->stream->args, "--listen-fd=%d", w->agents);
+	return 0;
+}
+
+static int
+listen_agents(struct watch *w, struct err *err)
+{
+	struct config *c;
+	const char *where;
+
+	if (w->stream && !w->agents_where)
+		return 0; /* what systemd gave us stays */
+	if (state_config(w->st, &c, err))
+		return -1;
+	where = config_str(c, "agents", NULL, "listen", NULL);
+	if (w->stream && where && !strcmp(where, w->agents_where))
+		return 0;
+	return open_agents(w, where, err);
+}
+
 static int
 record_reload(struct watch *w, const struct argv *changes, struct err *err)
 {
@@ -372,7 +415,7 @@ reload(struct watch *w)
 	config_list(c, &before);
 	close_state(w);
 	*w = fresh;
-	if (listen_metrics(w, &err) ||
+	if (listen_metrics(w, &err) || listen_agents(w, &err) ||
 		watch_tasks_configure(&w->tasks, w->st, &err))
 		log_error("watch.reload", "error", err.msg, NULL);
 	tell_changes(w, &before);
@@ -436,7 +479,7 @@ run(struct watch *w, bool once, struct err *err)
 	if (once)
 		return run_once(w, err);
 	if (signals_open(signals, &w->signals, err) ||
-		listen_metrics(w, err) ||
+		listen_metrics(w, err) || listen_agents(w, err) ||
 		watch_tasks_configure(&w->tasks, w->st, err))
 		return -1;
 	if (sd_watchdog() >= 0)
@@ -450,7 +493,7 @@ int
 watch_run(bool once, struct err *err)
 {
 	struct watch w = { .signals = -1, .events = -1, .spool = -1,
-		.metrics = -1, .watchdog_at = -1 };
+		.metrics = -1, .agents = -1, .watchdog_at = -1 };
 	int rc = run(&w, once, err);
 
 	tasks_release(&w.tasks.all);
@@ -458,6 +501,8 @@ watch_run(bool once, struct err *err)
 		close_state(&w);
 	cleanup_close(&w.signals);
 	cleanup_close(&w.metrics);
+	cleanup_close(&w.agents);
+	free(w.agents_where);
 	return rc;
 }
 

@@ -4,6 +4,9 @@
 #include "lib/base/banned.h"
 
 const struct config_key config_keys[] = {
+	{ "agents", false, "listen", CONFIG_STRING },
+	{ "agents", false, "name", CONFIG_STRING },
+	{ "agents", false, "proxy", CONFIG_BOOL },
 	{ "agents", false, "url", CONFIG_STRING },
 
 	{ "forge", false, "max-vms", CONFIG_INT },

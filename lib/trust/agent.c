@@ -36,12 +36,10 @@ int
 agent_connected(struct db *db, const char *id, const char *address,
 	struct err *err)
 {
-	CLEANUP_TXN struct txn t = TXN_INIT;
 	int64_t now = clock_wall();
 	struct json *data;
 
-	if (db_begin(db, &t, err) ||
-		change(db, id,
+	if (change(db, id,
 			"UPDATE agent SET connected_at = ?1, seen_at = ?1,"
 			" address = ?2 WHERE id = ?3",
 			(const struct db_value[]){ DB_I(now), DB_S(address),
@@ -49,9 +47,7 @@ agent_connected(struct db *db, const char *id, const char *address,
 		return -1;
 	data = json_object();
 	json_put_str(data, "address", address);
-	if (event_add(db, "agent.connected", id, data, err))
-		return -1;
-	return db_commit(&t, err);
+	return event_add(db, "agent.connected", id, data, err);
 }
 
 static int
@@ -89,11 +85,9 @@ agent_report(struct db *db, const char *id, const struct agent_report *r,
 	struct err *err)
 {
 	CLEANUP_FREE char *labels = NULL;
-	CLEANUP_TXN struct txn t = TXN_INIT;
 	bool changes = false;
 
 	if ((r->label_sets && agent_label_sets(r->label_sets, &labels, err)) ||
-		db_begin(db, &t, err) ||
 		report_changes(db, id, r, labels, &changes, err) ||
 		db_run(db,
 			"UPDATE agent SET host = coalesce(?1, host),"
@@ -106,7 +100,7 @@ agent_report(struct db *db, const char *id, const struct agent_report *r,
 		(changes && event_add(db, "agent.changed", id,
 			changed_data(labels, r->max_vms), err)))
 		return -1;
-	return db_commit(&t, err);
+	return 0;
 }
 
 int
@@ -121,10 +115,7 @@ int
 agent_gone(struct db *db, const char *id, const char *reason,
 	struct err *err)
 {
-	CLEANUP_TXN struct txn t = TXN_INIT;
-
-	if (db_begin(db, &t, err) ||
-		db_run(db,
+	if (db_run(db,
 			"INSERT INTO event (at, kind, subject, data)"
 			" SELECT ?1, ?4, id,"
 			" json_object('reason', ?2) FROM agent WHERE"
@@ -136,7 +127,7 @@ agent_gone(struct db *db, const char *id, const char *reason,
 			" slots = 0 WHERE connected_at IS NOT NULL AND"
 			" id = coalesce(?, id)", NULL, err, DB_S(id)))
 		return -1;
-	return db_commit(&t, err);
+	return 0;
 }
 
 /* ---- the end of one ---- */

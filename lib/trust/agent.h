@@ -52,6 +52,11 @@ int agent_sign(struct state *st, struct ca *ca, const char *kind,
 	char **ret_id, struct cert *ret, struct err *err)
 	__attribute__((warn_unused_result));
 
+/*
+ * The four below are called inside a db_begin() of the caller's: what a
+ * thousand agents say at once is few transactions.
+ */
+
 /* What an agent says of itself on its stream (AgentStatus). */
 struct agent_report {
 	const char *host, *kind, *version; /* NULL: as before */

@@ -478,12 +478,14 @@ report_is(struct db *db, const char *id, const char *sets, const char *want,
 static void
 test_stream(struct db *db)
 {
+	CLEANUP_TXN struct txn t = TXN_INIT;
 	CLEANUP_FREE char *id = NULL;
 	struct err err = ERR_INIT;
 	int64_t n = -1;
 
 	ok(!db_get_text(db, &id, "SELECT id FROM agent WHERE revoked_at IS"
 		" NULL", &err), "an agent");
+	ok(!db_begin(db, &t, &err), "a transaction");
 	ok(!agent_connected(db, id, "127.0.0.1", &err), "connected");
 	report_is(db, id, "[[\"B\",\"a\",\"b\"],[]]", "[[\"a\",\"b\"],[]]", 1);
 	report_is(db, id, "[[\"a\",\"b\"],[]]", "[[\"a\",\"b\"],[]]", 1);
@@ -495,6 +497,7 @@ test_stream(struct db *db)
 		!agent_gone(db, id, "bye", &err), "gone");
 	ok(!db_get_int(db, &n, "SELECT count(*) FROM event WHERE kind ="
 		" 'agent.gone'", &err) && n == 1, "once");
+	ok(!db_commit(&t, &err), "committed");
 }
 
 int
