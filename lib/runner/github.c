@@ -48,8 +48,8 @@ choose(struct config *c, const char *name, char **ret, struct err *err)
 		"no [github \"%s\"] is configured, only: %s", name, all.s);
 }
 
-static int
-read_api(struct config *c, struct github *gh, struct err *err)
+static void
+read_api(struct config *c, struct github *gh)
 {
 	const char *api = config_str(c, "github", gh->name, "api", PUBLIC_API);
 	size_t n = strlen(api);
@@ -57,9 +57,6 @@ read_api(struct config *c, struct github *gh, struct err *err)
 	while (n && api[n - 1] == '/')
 		n--;
 	gh->api = xstrndup(api, n);
-	if (http_check_url(gh->api, err))
-		return err_wrap(err, "api of github '%s'", gh->name);
-	return 0;
 }
 
 static char *
@@ -141,7 +138,22 @@ github_api(const struct github *gh)
 }
 
 int
-github_open(struct state *st, const char *name, struct github **ret,
+github_ready(struct github *gh, struct err *err)
+{
+	struct config *c;
+
+	if (gh->http)
+		return 0;
+	if (http_check_url(gh->api, err))
+		return err_wrap(err, "api of github '%s'", gh->name);
+	if (state_config(gh->st, &c, err))
+		return -1;
+	return http_open(config_str(c, "github", gh->name, "ca-file", NULL),
+		&gh->http, err);
+}
+
+int
+github_open_later(struct state *st, const char *name, struct github **ret,
 	struct err *err)
 {
 	CLEANUP_GITHUB struct github *gh = xcalloc(1, sizeof(*gh));
@@ -150,12 +162,24 @@ github_open(struct state *st, const char *name, struct github **ret,
 	gh->st = st;
 	gh->patience = GITHUB_PATIENCE;
 	gh->cancel = -1;
-	if (state_config(st, &c, err) || choose(c, name, &gh->name, err) ||
-		read_api(c, gh, err) || read_who(c, gh, err) ||
+	if (state_config(st, &c, err) || choose(c, name, &gh->name, err))
+		return -1;
+	read_api(c, gh);
+	if (read_who(c, gh, err) ||
 		config_bool(c, "github", gh->name, "pace",
-			has_pace(gh->api), &gh->pace, err) ||
-		http_open(config_str(c, "github", gh->name, "ca-file", NULL),
-			&gh->http, err))
+			has_pace(gh->api), &gh->pace, err))
+		return -1;
+	*ret = steal_ptr(&gh);
+	return 0;
+}
+
+int
+github_open(struct state *st, const char *name, struct github **ret,
+	struct err *err)
+{
+	CLEANUP_GITHUB struct github *gh = NULL;
+
+	if (github_open_later(st, name, &gh, err) || github_ready(gh, err))
 		return -1;
 	*ret = steal_ptr(&gh);
 	return 0;

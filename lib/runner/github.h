@@ -38,6 +38,16 @@ struct github;
  */
 int github_open(struct state *st, const char *name, struct github **ret,
 	struct err *err) __attribute__((warn_unused_result));
+/*
+ * The same without what takes milliseconds, the library that makes calls,
+ * for who has something to start first; then github_ready(), at the latest
+ * by the first call.
+ */
+int github_open_later(struct state *st, const char *name,
+	struct github **ret, struct err *err)
+	__attribute__((warn_unused_result));
+int github_ready(struct github *gh, struct err *err)
+	__attribute__((warn_unused_result));
 void github_close(struct github *gh);
 void cleanup_github(struct github **gh);
 #define CLEANUP_GITHUB __attribute__((cleanup(cleanup_github)))

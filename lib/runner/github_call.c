@@ -115,7 +115,7 @@ request(struct github *gh, const struct github_call *call,
 		json_write(call->body, &body);
 		q.body = &body;
 	}
-	rc = http_call(gh->http, &q, ret, err);
+	rc = github_ready(gh, err) ? -1 : http_call(gh->http, &q, ret, err);
 	if (!rc && ret->date)
 		gh->skew = ret->date * 1000 - clock_wall();
 	return rc;

@@ -373,7 +373,7 @@ begin(struct run *r, const struct runner_run *run, struct err *err)
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, 0 };
 
 	if (state_db(r->st, &r->db, err) ||
-		github_open(r->st, r->pool->github, &r->gh, err))
+		github_open_later(r->st, r->pool->github, &r->gh, err))
 		return -1;
 	if (run->name) {
 		r->name = xstrdup(run->name);
@@ -408,6 +408,9 @@ live(struct run *r, const struct runner_run *run, int *ret_status,
 		r->reason = r->err.msg;
 		return run_finish(r, ret_status, err);
 	}
+	/* While the place comes up. */
+	if (github_ready(r->gh, &r->err))
+		fail(r);
 	/* Who waited for the notice reads our stderr no more. */
 	if (run->notify_fd >= 0 && dup2(r->log, STDERR_FILENO) < 0)
 		log_debug("runner.stderr", "name", r->name, NULL);

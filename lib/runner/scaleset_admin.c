@@ -94,7 +94,8 @@ scaleset_call(struct scaleset *s, const struct scaleset_call *call,
 		json_free(call->body);
 		q.body = &body;
 	}
-	rc = http_call(s->gh->http, &q, &a, err);
+	rc = github_ready(s->gh, err) ? -1 :
+		http_call(s->gh->http, &q, &a, err);
 	explicit_bzero(headers.v[0], strlen(headers.v[0]));
 	if (rc)
 		return -1;
