@@ -27,7 +27,7 @@ static char **arg_env;
 static char *arg_identity, *arg_base, *arg_branch;
 static char **arg_repo;
 static int arg_local;
-static int arg_once, arg_foreground, arg_notify_fd = -1;
+static int arg_once, arg_foreground, arg_limited, arg_notify_fd = -1;
 
 #define WHAT                                                                \
 	{ "provider", 'P', POPT_ARG_STRING, &arg_provider, 0,               \
@@ -74,6 +74,9 @@ const struct poptOption resume_options[] = {
 		"a message (default: to go on)", "TEXT" },
 	{ "foreground", 'f', POPT_ARG_NONE, &arg_foreground, 0,
 		"be its supervisor, as run is", NULL },
+	{ "limited", 0, POPT_ARG_NONE, &arg_limited, 0,
+		"all that waited for their API when their supervisor died",
+		NULL },
 	FORMAT_OPTION,
 	POPT_TABLEEND
 };
@@ -279,6 +282,32 @@ cmd_start(int argc, const char **argv, struct err *err)
 	return detach(st, s.id, err);
 }
 
+/* Somebody else may do the same. */
+static int
+resume_limited(struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_ARGV struct argv ids = ARGV_INIT;
+	int status = EXIT_OK;
+	struct db *db;
+	size_t i;
+
+	if (state_open(&st, err) || state_db(st, &db, err) ||
+		session_repair(st, NULL, err) ||
+		session_cut_limited(db, &ids, err))
+		return err_status(err->code);
+	for (i = 0; i < ids.n; i++) {
+		struct err one = ERR_INIT;
+
+		if (!session_again(db, ids.v[i], NULL, &one) &&
+			!detach(st, ids.v[i], &one))
+			continue;
+		if (one.code != ERR_BUSY)
+			status = err_print(&one);
+	}
+	return status;
+}
+
 int
 cmd_resume(int argc, const char **argv, struct err *err)
 {
@@ -286,7 +315,10 @@ cmd_resume(int argc, const char **argv, struct err *err)
 	CLEANUP_SESSION struct session s = SESSION_INIT;
 	struct db *db;
 
-	(void)argc;
+	if (arg_limited ? argc || arg_prompt || arg_foreground : !argc)
+		return cmd_usage(err, "give an ID, or --limited and no more");
+	if (arg_limited)
+		return resume_limited(err);
 	if (open_session(argv[0], &st, &db, &s, err) ||
 		session_again(db, argv[0], arg_prompt, err))
 		return err_status(err->code);

@@ -21,6 +21,9 @@ watch_tasks_add(struct watch_tasks *w)
 	w->sync = task_add(t, TASK_PERIODIC, "forge-runner", "sync");
 	w->restart = task_add(t, TASK_PERIODIC, "forge-vm", "restart");
 	w->fsck->every = w->sync->every = w->restart->every = SWEEP;
+	w->limited = task_add(t, TASK_PERIODIC, "forge-session", "resume");
+	argv_push(&w->limited->args, "--limited");
+	w->limited->every = SWEEP;
 	w->poll = task_add(t, TASK_PERIODIC, "forge-runner", "sync");
 	argv_push(&w->poll->args, "--jobs");
 	w->redeliver = task_add(t, TASK_PERIODIC, "forge-webhook",

@@ -398,6 +398,7 @@ live(struct engine *e)
 	if (prepare(e, &err))
 		engine_fail(e, &err);
 	turn_wishes(e);
+	turn_still_limited(e);
 	turn_next(e);
 	do {
 		while (e->phase != PHASE_OVER)

@@ -126,6 +126,8 @@ void turn_interrupt(struct engine *e);
 /* People's wishes: interrupt, stop. */
 void turn_wishes(struct engine *e);
 void turn_limit_over(struct engine *e);
+/* The supervisor before us died while the limit lasted. */
+void turn_still_limited(struct engine *e);
 
 /* ---- engine_event.c ---- */
 

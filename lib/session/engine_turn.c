@@ -246,6 +246,17 @@ engine_limit(struct engine *e, int64_t until, const char *reason,
 }
 
 void
+turn_still_limited(struct engine *e)
+{
+	int64_t until = e->s.limited_until;
+
+	if (e->phase != PHASE_IDLE || until <= clock_wall())
+		return;
+	engine_move(e, SESSION_RUNNING, NULL, NULL);
+	engine_limit(e, until, "rate limit", NULL);
+}
+
+void
 turn_limit_over(struct engine *e)
 {
 	e->deadline = -1;

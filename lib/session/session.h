@@ -22,6 +22,7 @@
 #include "lib/base/err.h"
 #include "lib/base/json.h"
 
+struct argv;
 struct state;
 struct db;
 
@@ -145,6 +146,13 @@ struct session_usage {
 };
 int session_used(struct db *db, const char *id,
 	const struct session_usage *u, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * The ids of those that are 'interrupted' because their supervisor died while
+ * they were limited: who resumes one goes on waiting for that time.
+ */
+int session_cut_limited(struct db *db, struct argv *ret, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*

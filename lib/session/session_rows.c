@@ -165,6 +165,21 @@ session_forget(struct state *st, const char *id, struct err *err)
 
 /* ---- after a crash ---- */
 
+int
+session_cut_limited(struct db *db, struct argv *ret, struct err *err)
+{
+	CLEANUP_ROWS struct db_rows *rows = NULL;
+	int rc;
+
+	if (db_query(db, &rows, "SELECT id FROM session"
+		" WHERE state = 'interrupted' AND limited_until IS NOT NULL"
+		" ORDER BY limited_until", err, DB_LAST))
+		return -1;
+	while ((rc = db_next(rows, err)) == 1)
+		argv_push(ret, db_text(rows, 0));
+	return rc;
+}
+
 static int
 bury(struct db *db, const char *id, struct err *err)
 {
@@ -174,7 +189,8 @@ bury(struct db *db, const char *id, struct err *err)
 	static const char sql[] =
 		"UPDATE session SET state = 'interrupted', status = 1, "
 		"reason = ?2, ended_at = ?3, updated_at = ?3, "
-		"limited_until = NULL, cut = state <> 'idle' "
+		"limited_until = iif(state = 'limited', limited_until, NULL), "
+		"cut = state <> 'idle' "
 		"WHERE id = ?1 AND NOT " OVER;
 	static const char why[] = "its supervisor died";
 	CLEANUP_TXN struct txn t = TXN_INIT;

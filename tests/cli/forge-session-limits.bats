@@ -2,6 +2,8 @@
 # Budgets, tokens, turns and time, of a session and of a day; with
 # tests/fake/agent, which says what it costs as Claude Code does.
 
+# Tests are subshells, and run sets stderr.
+# shellcheck disable=SC2030,SC2031,SC2154
 bats_require_minimum_version 1.5.0
 load lib
 
@@ -106,7 +108,7 @@ happened for 300ms" ]
 spent: \$1.1000 of \$1.0000" ]
 	# then none begins: the agent was not even started
 	run -8 --separate-stderr forge-session run --name c -p "say x"
-	[ ! -e state/session/c/home/agent-* ]
+	[ -z "$(find state/session/c -name "agent-*")" ]
 	# tomorrow is another day
 	db 'UPDATE spent SET day = day - 1'
 	run -0 forge-session run -p "cost 0.1"
@@ -150,4 +152,56 @@ session.day-budget-usd 'x' is not an amount of dollars" ]
 		--budget-usd 10
 	[ "$stderr" = "forge-session: session 'a' failed: its budget is \
 spent: \$10.5000 of \$10.0000" ]
+}
+
+# limited ID MS: a session that waits for its API, and its supervisor's pid
+limited()
+{
+	forge-session start --name "$1" -p "limit $2" --once >/dev/null
+	is_limited() { [ "$(forge-session show a -q .state)" = limited ]; }
+	wait_until 60 is_limited
+	pid=$(sqlite3 state/forge.db "SELECT supervisor FROM session" |
+		cut -d : -f 2)
+}
+
+kill_supervisor()
+{
+	kill -KILL "$pid"
+	unlocked() { flock -n state/run/session/a true; }
+	wait_until 60 unlocked
+}
+
+@test "a rate limit: it waits, and goes on by itself" {
+	limited a 1500
+	[ "$(forge-session show a -q '.limited_until > (now * 1000)')" = true ]
+	over a
+	[ "$status" = 0 ]
+	[ "$(forge-session log a -q 'select(.kind == "output") |
+		.data.text')" = "limit over" ]
+}
+
+@test "a rate limit outlives its supervisor: resume goes on waiting" {
+	limited a 4000
+	until=$(forge-session show a -q .limited_until)
+	kill_supervisor
+	[ "$(forge-session show a -q .state)" = interrupted ]
+	run -0 --separate-stderr forge-session resume --limited
+	[ "$output" = a ]
+	run -0 --separate-stderr forge-session resume --limited
+	[ "$output$stderr" = "" ]
+	wait_until 60 is_limited
+	[ "$(forge-session show a -q .limited_until)" = "$until" ]
+	over a
+	[ "$status" = 0 ]
+	[ "$(date +%s%3N)" -ge "$until" ]
+	run -2 forge-session resume
+	run -2 forge-session resume --limited a
+}
+
+@test "forge-watch resumes what waited for its API" {
+	limited a 3000
+	kill_supervisor
+	background watch.log forge-watch run
+	completed() { [ "$(forge-session show a -q .state)" = completed ]; }
+	wait_until 60 completed
 }
