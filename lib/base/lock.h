@@ -4,8 +4,9 @@
  * copy of the fd, so it is close-on-exec unless it is meant to be inherited.
  * Lock files are never deleted while anybody might hold them.
  *
- * Order, when more than one is taken: watch, runner/NAME, image/NAME,
- * vm/NAME, tree/NAME, trust.  Never while a database transaction is open.
+ * Order, when more than one is taken: watch, session/ID, runner/NAME,
+ * image/NAME, vm/NAME, tree/NAME, trust.  Never while a database transaction
+ * is open.
  */
 #ifndef FORGE_BASE_LOCK_H
 #define FORGE_BASE_LOCK_H

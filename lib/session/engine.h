@@ -22,7 +22,8 @@
  * that table and always from its own loop (so nothing may block, and no
  * transaction is open):
  *
- *	open	before the agent starts.  -1 ends the session as failed.
+ *	open	before the agent starts.  -1 ends the session as failed, and
+ *		nothing else of this hook is called.
  *		*ret_own is given to all the others; NULL is allowed.
  *	env	the agent is about to start: add NAME=VALUE to its environment
  *	event	an event was written to the transcript: any kind, also ours

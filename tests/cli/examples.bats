@@ -183,7 +183,7 @@ run_examples()
 		line=${line%%  \#*} n=$((n + 1))
 		case $line in
 		*'forge-vm doctor'* | *'image build'* | *'forge-runner'* | \
-			*'forge-watch'*)
+			*'forge-watch'* | *'forge-session'*)
 			echo "$line" >script
 			parse_only script
 			;;
