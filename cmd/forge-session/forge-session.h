@@ -60,6 +60,17 @@ extern const struct poptOption answer_options[];
 int cmd_asks(int argc, const char **argv, struct err *err);
 int cmd_answer(int argc, const char **argv, struct err *err);
 
+/* git.c */
+extern const struct poptOption diff_options[];
+extern const struct poptOption commit_options[];
+extern const struct poptOption push_options[];
+extern const struct poptOption revert_options[];
+int cmd_diff(int argc, const char **argv, struct err *err);
+int cmd_patch(int argc, const char **argv, struct err *err);
+int cmd_commit(int argc, const char **argv, struct err *err);
+int cmd_push(int argc, const char **argv, struct err *err);
+int cmd_revert(int argc, const char **argv, struct err *err);
+
 /* identity.c */
 extern const struct poptOption identity_create_options[];
 extern const struct poptOption identity_import_options[];

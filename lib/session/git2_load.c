@@ -115,3 +115,52 @@ LAZY(int, git_commit_create,
 	(out, r, ref_, author, committer, encoding, message, t, n, parents))
 LAZY(int, git_checkout_options_init,
 	(git_checkout_options * o, unsigned version), (o, version))
+LAZY(int, git_commit_create_buffer,
+	(git_buf * out, repo *r, const git_signature *author,
+		const git_signature *committer, text encoding, text message,
+		const git_tree *t, size_t n, const git_commit **parents),
+	(out, r, author, committer, encoding, message, t, n, parents))
+LAZY(int, git_commit_create_with_signature,
+	(git_oid * out, repo *r, text content, text sig, text field),
+	(out, r, content, sig, field))
+LAZY(oid_in, git_commit_id, (const git_commit *c), (c))
+LAZY(unsigned, git_commit_parentcount, (const git_commit *c), (c))
+LAZY(oid_in, git_commit_parent_id, (const git_commit *c, unsigned n), (c, n))
+LAZY(int, git_commit_parent,
+	(git_commit * *out, const git_commit *c, unsigned n), (out, c, n))
+LAZY(int, git_reference_create_matching,
+	(ref * *out, repo *r, text name, oid_in id, int force, oid_in now,
+		text log),
+	(out, r, name, id, force, now, log))
+LAZY_VOID(git_buf_dispose, (git_buf * b), (b))
+
+/* ---- what changed ---- */
+
+LAZY(int, git_diff_options_init, (git_diff_options * o, unsigned version),
+	(o, version))
+LAZY(int, git_diff_find_options_init,
+	(git_diff_find_options * o, unsigned version), (o, version))
+LAZY(int, git_diff_tree_to_tree,
+	(git_diff * *out, repo *r, git_tree *a, git_tree *b,
+		const git_diff_options *o),
+	(out, r, a, b, o))
+LAZY(int, git_diff_find_similar,
+	(git_diff * d, const git_diff_find_options *o), (d, o))
+LAZY(int, git_diff_print,
+	(git_diff * d, git_diff_format_t format, git_diff_line_cb cb,
+		void *arg),
+	(d, format, cb, arg))
+LAZY(int, git_diff_get_stats, (git_diff_stats * *out, git_diff *d), (out, d))
+LAZY(int, git_diff_stats_to_buf,
+	(git_buf * out, const git_diff_stats *s, git_diff_stats_format_t f,
+		size_t width),
+	(out, s, f, width))
+LAZY(size_t, git_diff_stats_files_changed, (const git_diff_stats *s), (s))
+LAZY(int, git_email_create_from_commit,
+	(git_buf * out, git_commit *c, const git_email_create_options *o),
+	(out, c, o))
+LAZY(int, git_revwalk_new, (git_revwalk * *out, repo *r), (out, r))
+LAZY(int, git_revwalk_sorting, (git_revwalk * w, unsigned mode), (w, mode))
+LAZY(int, git_revwalk_hide, (git_revwalk * w, oid_in id), (w, id))
+LAZY(int, git_revwalk_push, (git_revwalk * w, oid_in id), (w, id))
+LAZY(int, git_revwalk_next, (git_oid * out, git_revwalk *w), (out, w))

@@ -70,6 +70,24 @@ int worktree_revert(struct state *st, const struct session *s, int64_t turn,
 	struct err *err) __attribute__((warn_unused_result));
 
 /*
+ * All that the session changed since its base, as a patch (--stat: a line
+ * for each file), committed or not, ignored files left out.  emit gets text
+ * in pieces; -1 of it stops.
+ */
+int worktree_diff(struct state *st, const struct session *s, bool stat,
+	int (*emit)(const char *text, size_t n, void *arg, struct err *err),
+	void *arg, struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * Its commits as git format-patch has them, oldest first.  *ret_dirty: there
+ * is more that was not committed.
+ */
+int worktree_patch(struct state *st, const struct session *s,
+	int (*emit)(const char *text, size_t n, void *arg, struct err *err),
+	void *arg, bool *ret_dirty, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
  * Commit all that is not ignored.  message NULL: made up from the session.
  * Author and signature are the identity's.  *ret_count: commits made, one
  * for each repository that had changes.

@@ -80,6 +80,18 @@ int session_identity(struct state *st, const struct session *s,
 	struct identity *ret, struct err *err)
 	__attribute__((warn_unused_result));
 
+/* ERR_USAGE unless it can be a branch's name. */
+int worktree_check_branch(const char *name, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* The commits since the base, oldest first. */
+int tree_walk(git_repository *repo, const struct tree *t, git_revwalk **ret,
+	struct err *err) __attribute__((warn_unused_result));
+
+/* One line that says what the session is for; caller frees. */
+int worktree_subject(struct state *st, const struct session *s, char **ret,
+	struct err *err) __attribute__((warn_unused_result));
+
 /* The session is not in the middle of a turn; ERR_BUSY. */
 int session_quiet(const struct session *s, struct err *err)
 	__attribute__((warn_unused_result));

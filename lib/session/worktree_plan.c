@@ -10,8 +10,8 @@
 
 enum { REPOS_MAX = 32 };
 
-static int
-check_branch(const char *name, struct err *err)
+int
+worktree_check_branch(const char *name, struct err *err)
 {
 	CLEANUP_FREE char *ref = xasprintf("refs/heads/%s", name);
 	int valid = 0;
@@ -71,7 +71,7 @@ take_repo(const char *text, const char *base, bool only, struct json *repos,
 		*own++ = '\0';
 		base = own;
 	}
-	if (remote_parse(address, &r, err) || (base && check_branch(base, err)))
+	if (remote_parse(address, &r, err) || (base && worktree_check_branch(base, err)))
 		return -1;
 	add_repo(repos, &r, base, only);
 	if (!*ret_url)
@@ -122,10 +122,10 @@ check_names(const struct session *s, struct err *err)
 {
 	CLEANUP_FREE char *id = xasprintf("session/%s/1", s->id);
 
-	if (check_branch(id, err))
+	if (worktree_check_branch(id, err))
 		return err_set(err, ERR_USAGE,
 			"session id '%s' cannot be in a branch's name", s->id);
-	return check_branch(s->branch, err);
+	return worktree_check_branch(s->branch, err);
 }
 
 int

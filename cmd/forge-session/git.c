@@ -1,0 +1,153 @@
+#include "cmd/forge-session/forge-session.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/cmd.h"
+#include "lib/base/fs.h"
+#include "lib/base/mask.h"
+#include "lib/base/mem.h"
+#include "lib/base/output.h"
+#include "lib/session/session.h"
+#include "lib/session/worktree.h"
+#include "lib/state/state.h"
+#include "lib/base/banned.h"
+
+static int arg_stat, arg_turn;
+static char *arg_message, *arg_branch;
+
+#define MESSAGE                                                            \
+	{                                                                  \
+		"message", 'm', POPT_ARG_STRING, &arg_message, 0,          \
+			"of the commit (default: the session's prompt)", \
+			"TEXT"                                             \
+	}
+
+const struct poptOption diff_options[] = {
+	{ "stat", 0, POPT_ARG_NONE, &arg_stat, 0, "a line for each file",
+		NULL },
+	POPT_TABLEEND
+};
+const struct poptOption commit_options[] = { MESSAGE, POPT_TABLEEND };
+const struct poptOption push_options[] = {
+	{ "branch", 0, POPT_ARG_STRING, &arg_branch, 0,
+		"to this branch (default: the session's own)", "BRANCH" },
+	POPT_TABLEEND
+};
+const struct poptOption revert_options[] = {
+	{ "turn", 't', POPT_ARG_INT, &arg_turn, 0,
+		"to before this turn (default: the last)", "N" },
+	POPT_TABLEEND
+};
+
+/* What an agent wrote goes to terminals masked, to pipes as it is. */
+static int
+print(const char *s, size_t n, void *arg, struct err *err)
+{
+	CLEANUP_BUF struct buf masked = BUF_INIT;
+
+	(void)arg;
+	if (isatty(STDOUT_FILENO)) {
+		buf_add(&masked, s, n);
+		mask_text(masked.s, masked.len);
+		s = masked.s;
+	}
+	if (fwrite(s, 1, n, stdout) != n)
+		return err_sys(err, "cannot write to stdout");
+	return 0;
+}
+
+static int
+flush(struct err *err)
+{
+	return fflush(stdout) ? err_sys(err, "cannot write to stdout") : 0;
+}
+
+int
+cmd_diff(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_SESSION struct session s = SESSION_INIT;
+	struct db *db;
+
+	(void)argc;
+	if (open_session(argv[0], &st, &db, &s, err) ||
+		worktree_diff(st, &s, arg_stat != 0, print, NULL, err) ||
+		flush(err))
+		return err_status(err->code);
+	return EXIT_OK;
+}
+
+int
+cmd_patch(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_SESSION struct session s = SESSION_INIT;
+	bool dirty = false;
+	struct db *db;
+
+	(void)argc;
+	if (open_session(argv[0], &st, &db, &s, err) ||
+		worktree_patch(st, &s, print, NULL, &dirty, err) || flush(err))
+		return err_status(err->code);
+	if (dirty && !common.quiet)
+		warn("session '%s' has changes that are in no commit: "
+		     "'forge-session commit %s'", s.id, s.id);
+	return EXIT_OK;
+}
+
+int
+cmd_commit(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_SESSION struct session s = SESSION_INIT;
+	struct db *db;
+	int n;
+
+	(void)argc;
+	if (open_session(argv[0], &st, &db, &s, err) ||
+		worktree_commit(st, &s, arg_message, &n, err))
+		return err_status(err->code);
+	if (n)
+		return EXIT_OK;
+	(void)err_set(err, ERR_SYS, "session '%s' has nothing to commit", s.id);
+	return EXIT_FAILED;
+}
+
+int
+cmd_push(int argc, const char **argv, struct err *err)
+{
+	static const struct column columns[] = { { "REPO", "url", 0 },
+		{ "BRANCH", "branch", 0 }, { "COMMIT", "commit", 0 },
+		{ "PUSHED", "pushed", 0 } };
+	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_SESSION struct session s = SESSION_INIT;
+	struct emitter p = { .err = err };
+	struct db *db;
+
+	(void)argc;
+	if (open_session(argv[0], &st, &db, &s, err) ||
+		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
+		worktree_push(st, &s, arg_branch, output_emit, &p, err) ||
+		output_close(p.out, err))
+		return err_status(err->code);
+	return EXIT_OK;
+}
+
+int
+cmd_revert(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_SESSION struct session s = SESSION_INIT;
+	struct db *db;
+
+	(void)argc;
+	if (arg_turn < 0)
+		return cmd_usage(err, "--turn %d: turns begin at 1", arg_turn);
+	if (open_session(argv[0], &st, &db, &s, err) ||
+		worktree_revert(st, &s, arg_turn, err))
+		return err_status(err->code);
+	return EXIT_OK;
+}
