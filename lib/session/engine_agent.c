@@ -350,10 +350,15 @@ keep_errors(struct engine *e, const char *s, size_t n)
 {
 	CLEANUP_FREE char *path = xasprintf("session/%s/stderr", e->s.id);
 
-	if (e->err_file < 0)
+	if (e->err_file < 0) {
 		e->err_file = openat(state_dir(e->st), path,
 			O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
 			0600);
+		/* Earlier supervisors may have filled it. */
+		e->err_kept = lseek(e->err_file, 0, SEEK_END);
+		if (e->err_kept < 0 || e->err_kept > ERRORS_MAX)
+			e->err_kept = ERRORS_MAX;
+	}
 	if (n > (size_t)(ERRORS_MAX - e->err_kept))
 		n = (size_t)(ERRORS_MAX - e->err_kept);
 	e->err_kept += (int64_t)n;

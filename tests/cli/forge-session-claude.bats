@@ -50,6 +50,12 @@ is_state()
 	[ "$(forge-session show "$1" -q .state)" = "$2" ]
 }
 
+asks_for()
+{
+	forge-session asks -q '.data.input.command // .input.command' |
+		grep -qF "$1"
+}
+
 @test "claude: a run, from stdin to the outcome, with what it cost" {
 	run -0 --separate-stderr bash -c "printf '+think hm\n+say hello there' |
 		forge-session run --name x -d work"
@@ -105,4 +111,39 @@ $PWD/work" ]
 	[ "$(forge-session show x -q .agent_session)" = "$agent" ]
 	said x | grep -q '^prompts: .*touch never'
 	forge-session stop x
+}
+
+@test "claude: a commit in a worktree: allowed, denied" {
+	git init -q src
+	git -C src -c user.name=x -c user.email=x@x commit -q --allow-empty \
+		-m first
+	forge-session start --name x --repo src -p "Make a commit.
++write hello.txt hello
++bash git add -A && git commit -qm 'say hello'
++bash touch no
++say It is done."
+	run -9 forge-session wait --asks --timeout 60s x
+	[ "$(forge-session asks -q .tool)" = Write ]
+	forge-session answer --allow "$(forge-session asks -q .id)"
+	wait_until 60 asks_for "git commit"
+	forge-session answer --allow "$(forge-session asks -q .id)"
+	wait_until 60 asks_for "touch no"
+	forge-session answer --deny --message "not that" \
+		"$(forge-session asks -q .id)"
+	forge-session wait --timeout 60s x
+	[ "$(said x)" = "It is done." ]
+	[ "$(forge-session log x -q 'select(.kind == "answer") | .data |
+		[.allow, .by, .message] | tostring')" = \
+		'[true,"user",null]
+[true,"user",null]
+[false,"user","not that"]' ]
+	[ "$(forge-session log x -q 'select(.kind == "result") |
+		.data.denied | tostring')" = '["Bash"]' ]
+	work=$(forge-session show x -q .dir)
+	[ "$(git -C "$work" log --format=%s -n 1)" = "say hello" ]
+	[ "$(cat "$work/hello.txt")" = hello ]
+	[ ! -e "$work/no" ]
+	# the repository it came from is as it was
+	[ "$(git -C src log --format=%s)" = first ]
+	[ "$(git -C src branch | wc -l)" = 1 ]
 }

@@ -127,7 +127,7 @@ nowhere()
 @test "import: encrypted, asked at the terminal" {
 	ssh-keygen -q -t ed25519 -N secret -f key
 	python3 - "$ME" <<'EOF' >shown
-import os, pty, sys
+import os, pty, sys, termios, time
 pid, fd = pty.fork()
 if not pid:
     os.execvp("forge-session", ["forge-session", "identity", "import",
@@ -135,6 +135,9 @@ if not pid:
 seen = b""
 while b"Passphrase: " not in seen:
     seen += os.read(fd, 1024)
+# OpenSSL asks first and turns the echo off then.
+while termios.tcgetattr(fd)[3] & termios.ECHO:
+    time.sleep(0.01)
 os.write(fd, b"secret\n")
 try:
     while True:
