@@ -69,6 +69,8 @@ int cmd_diff(int argc, const char **argv, struct err *err);
 int cmd_patch(int argc, const char **argv, struct err *err);
 int cmd_commit(int argc, const char **argv, struct err *err);
 int cmd_push(int argc, const char **argv, struct err *err);
+extern const struct poptOption gc_options[];
+int cmd_gc(int argc, const char **argv, struct err *err);
 int cmd_revert(int argc, const char **argv, struct err *err);
 
 /* identity.c */

@@ -10,12 +10,14 @@
 #include "lib/base/mask.h"
 #include "lib/base/mem.h"
 #include "lib/base/output.h"
+#include "lib/base/parse.h"
 #include "lib/session/session.h"
 #include "lib/session/worktree.h"
+#include "lib/session/worktree_gc.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
-static int arg_stat, arg_turn;
+static int arg_stat, arg_turn, arg_dry_run, arg_bundle;
 static char *arg_message, *arg_branch;
 
 #define MESSAGE                                                            \
@@ -39,6 +41,14 @@ const struct poptOption push_options[] = {
 const struct poptOption revert_options[] = {
 	{ "turn", 't', POPT_ARG_INT, &arg_turn, 0,
 		"to before this turn (default: the last)", "N" },
+	POPT_TABLEEND
+};
+
+const struct poptOption gc_options[] = {
+	{ "dry-run", 'n', POPT_ARG_NONE, &arg_dry_run, 0,
+		"only say what would be done", NULL },
+	{ "bundle", 0, POPT_ARG_NONE, &arg_bundle, 0,
+		"keep what nobody else has in a bundle, and remove it", NULL },
 	POPT_TABLEEND
 };
 
@@ -150,4 +160,31 @@ cmd_revert(int argc, const char **argv, struct err *err)
 		worktree_revert(st, &s, arg_turn, err))
 		return err_status(err->code);
 	return EXIT_OK;
+}
+
+int
+cmd_gc(int argc, const char **argv, struct err *err)
+{
+	static const struct column columns[] = { { "SESSION", "session", 0 },
+		{ "REPO", "repo", 0 }, { "REMOVED", "removed", 0 },
+		{ "BUNDLE", "bundle", 0 }, { "WHY", "why", 0 } };
+	CLEANUP_STATE struct state *st = NULL;
+	struct emitter p = { .err = err };
+	unsigned flags = (arg_dry_run ? GC_DRY_RUN : 0u) |
+		(arg_bundle ? GC_BUNDLE : 0u);
+	int i;
+
+	for (i = 0; i < argc; i++)
+		if (parse_name(argv[i], "ID", err))
+			return err_status(err->code);
+	if (state_open(&st, err) || session_repair(st, NULL, err) ||
+		output_open(&p.out, columns, ARRAY_SIZE(columns), err))
+		return err_status(err->code);
+	i = 0;
+	do {
+		if (worktree_gc(st, argc ? argv[i] : NULL, flags, output_emit,
+			    &p, err))
+			return err_status(err->code);
+	} while (++i < argc);
+	return output_close(p.out, err) ? err_status(err->code) : EXIT_OK;
 }

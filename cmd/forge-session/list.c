@@ -5,6 +5,7 @@
 #include "lib/base/output.h"
 #include "lib/base/parse.h"
 #include "lib/session/session.h"
+#include "lib/session/worktree_gc.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
@@ -69,7 +70,9 @@ cmd_show(int argc, const char **argv, struct err *err)
 static int
 rm_one(const char *id, void *st, struct err *err)
 {
-	return session_repair(st, id, err) ? -1 : session_forget(st, id, err);
+	return session_repair(st, id, err) || worktree_forget(st, id, err) ?
+		-1 :
+		session_forget(st, id, err);
 }
 
 int

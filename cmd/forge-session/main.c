@@ -63,6 +63,8 @@ static const struct verb verbs[] = {
 		push_options, 1, 1, 0, cmd_push, ALL },
 	{ "revert", "ID", "files and branch as before a turn", revert_options,
 		1, 1, 0, cmd_revert, ALL },
+	{ "gc", "[ID...]", "remove the worktrees of sessions that are over",
+		gc_options, 0, -1, 0, cmd_gc, ALL },
 	{ "identity create", "NAME --author AUTHOR",
 		"make a key; prints the line for the git host",
 		identity_create_options, 1, 1, 0, cmd_identity_create, NULL },
