@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/runner/place.h"
 #include "lib/base/banned.h"
 
 #define PATIENCE 5 /* times ageing, before room is kept for a job */
@@ -101,6 +102,8 @@ in_vm(const struct pool *p)
 bool
 room_fits(const struct pool *p, const struct shape *s, const struct room *room)
 {
+	if (place_is_agent(p->place))
+		return true; /* another host's room: the pool's max has it */
 	return room->vms > 0 &&
 		(!in_vm(p) ||
 			(room->cpus >= s->cpus && room->memory >= s->memory));
@@ -193,7 +196,8 @@ grant_start(struct work *w, size_t pool, size_t set, const struct argv *ask,
 	s->count++;
 	w->plan->pools[pool].start++;
 	w->have[pool]++;
-	take(&w->room.vms, 1);
+	if (!place_is_agent(w->in->pools[pool].place))
+		take(&w->room.vms, 1);
 	if (in_vm(&w->in->pools[pool])) {
 		take(&w->room.cpus, s->shape.cpus);
 		take(&w->room.memory, s->shape.memory);

@@ -194,7 +194,8 @@ load(struct state *st, struct fleet *f, struct err *err)
 		return -1;
 	f->strings = strings_new();
 	f->supply = xcalloc(f->pools.n + 1, sizeof(*f->supply));
-	if (fleet_rows(db, f, in.now, &used, err) || load_repos(f, c, err) ||
+	if (fleet_rows(db, f, in.now, &used, err) ||
+		fleet_agents(db, f, err) || load_repos(f, c, err) ||
 		load_room(st, f, &used, c, err) ||
 		config_duration(c, "forge", NULL, "ageing", 60000, &in.ageing,
 			err))

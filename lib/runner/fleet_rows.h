@@ -26,6 +26,12 @@ struct used {
 int fleet_rows(struct db *db, struct fleet *f, int64_t now,
 	struct used *ret_used, struct err *err)
 	__attribute__((warn_unused_result));
+/*
+ * Pools with place agent: have no more runners than the connected agents that
+ * serve one of their label sets can run, all pools of one place together.
+ */
+int fleet_agents(struct db *db, struct fleet *f, struct err *err)
+	__attribute__((warn_unused_result));
 /* By name, case-insensitive; NULL: none of its jobs waits. */
 struct repo *fleet_repo(const struct fleet *f, const char *name);
 

@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include "lib/base/fs.h"
+#include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
 #include "lib/state/config.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
+
+#define GRACE 180000 /* ms that an agent may be away; agents.grace */
 
 static int
 vm_prefix(const struct place *p, struct argv *ret, struct err *err)
@@ -27,6 +30,61 @@ vm_prefix(const struct place *p, struct argv *ret, struct err *err)
 	argv_pushf(ret, "--image=%s", image);
 	argv_pushf(ret, "--cpus=%d", p->cpus);
 	argv_pushf(ret, "--memory=%" PRId64, p->memory);
+	argv_push(ret, "--");
+	return 0;
+}
+
+bool
+place_is_agent(const char *place)
+{
+	return place && !strncmp(place, PLACE_AGENT, strlen(PLACE_AGENT));
+}
+
+static int
+push_labels(struct argv *ret, const char *text, struct err *err)
+{
+	CLEANUP_JSON struct json *a = NULL;
+	CLEANUP_BUF struct buf list = BUF_INIT;
+	size_t i, n;
+
+	if (json_parse(text, strlen(text), &a, err))
+		return -1;
+	n = json_len(a, "");
+	for (i = 0; i < n; i++) {
+		CLEANUP_JSON struct json *label = json_at(a, i);
+
+		buf_addf(&list, "%s%s", i ? "," : "",
+			json_str(label, "", ""));
+	}
+	argv_pushf(ret, "--labels=%s", list.s);
+	return 0;
+}
+
+static int
+agent_prefix(struct state *st, const struct place *p, struct argv *ret,
+	struct err *err)
+{
+	const char *agent = p->place + strlen(PLACE_AGENT);
+	CLEANUP_FREE char *program = NULL;
+	struct config *c;
+	int64_t grace;
+
+	if (state_config(st, &c, err) ||
+		config_duration(c, "agents", NULL, "grace", GRACE, &grace,
+			err))
+		return -1;
+	if ((strcmp(agent, "*") != 0 && parse_name(agent, "agent", err)) ||
+		find_helper("forge-stream", &program, err))
+		return -1;
+	argv_push(ret, program);
+	argv_push(ret, "run");
+	argv_pushf(ret, "--on=%s", agent);
+	argv_pushf(ret, "--name=%s", p->name);
+	argv_pushf(ret, "--mark=%s", p->mark);
+	argv_pushf(ret, "--scope=%s", p->scope);
+	argv_pushf(ret, "--grace=%" PRId64 "ms", grace);
+	if (push_labels(ret, p->labels, err))
+		return -1;
 	argv_push(ret, "--");
 	return 0;
 }
@@ -86,6 +144,8 @@ place_prefix(struct state *st, const struct place *place, struct argv *ret,
 
 	if (!strncmp(place->place, "vm:", 3))
 		return vm_prefix(place, ret, err);
+	if (place_is_agent(place->place))
+		return agent_prefix(st, place, ret, err);
 	if (!strcmp(place->place, "here"))
 		return 0;
 	if (!strcmp(place->place, "bwrap"))
@@ -95,7 +155,8 @@ place_prefix(struct state *st, const struct place *place, struct argv *ret,
 	run = config_str(c, "place", place->place, "run", NULL);
 	if (!run || !run[strspn(run, " \t")])
 		return err_set(err, ERR_NOTFOUND,
-			"no place '%s': it is vm:IMAGE, bwrap, here, or a "
+			"no place '%s': it is vm:IMAGE, agent:AGENT, bwrap, "
+			"here, or a "
 			"[place \"%s\"] with run = PREFIX in the configuration",
 			place->place, place->place);
 	argv_split(ret, run);

@@ -5,6 +5,8 @@
  *	bwrap		this machine's programs, read-only, as nobody, with
  *			processes and a /tmp of its own (bubblewrap); the
  *			network is this machine's
+ *	agent:AGENT	a runner on a host that joined: its id or name, or *
+ *			for any connected one with such a label set and room
  *	here		no prefix: this machine, this user
  *	NAME		the words of `run` in [place "NAME"], for example
  *			"srun --quiet --ntasks=1 --"
@@ -16,18 +18,29 @@
 #ifndef FORGE_RUNNER_PLACE_H
 #define FORGE_RUNNER_PLACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "lib/base/argv.h"
 #include "lib/base/err.h"
 
 struct state;
 
+#define PLACE_AGENT "agent:"
+
 struct place {
 	const char *place;
 	const char *name; /* of the VM, where the place has names */
 	int cpus;
 	int64_t memory; /* bytes */
+	/* Of agent: only.  There the agent makes the runner; CMD is not run,
+	 * but its mark is printed and its secret read, as it would. */
+	const char *mark;
+	const char *labels; /* JSON array */
+	const char *scope;
 };
+
+/* Is it one on another host?  place may be NULL. */
+bool place_is_agent(const char *place);
 
 /* Adds the prefix to ret. */
 int place_prefix(struct state *st, const struct place *place,

@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/runner/github.h"
+#include "lib/runner/place.h"
 #include "lib/runner/sync.h"
 #include "lib/runner/verdict.h"
 #include "lib/state/state.h"
@@ -81,6 +82,8 @@ static void
 judge(struct run *r, int status)
 {
 	enum runner_result hint = runner_result_of(status);
+	/* An agent says that it is over, not how. */
+	bool mute = hint == RUNNER_UNUSED && place_is_agent(r->pool->place);
 	struct err err = ERR_INIT;
 
 	r->judged = true;
@@ -90,8 +93,8 @@ judge(struct run *r, int status)
 					judge_ended(r, status);
 	if (r->timed_out || r->err.code)
 		return;
-	if (job_verdict(r->db, r->gh, r->name, r->result == RUNNER_ERROR,
-		    &r->result, &err))
+	if (job_verdict(r->db, r->gh, r->name,
+		    mute || r->result == RUNNER_ERROR, &r->result, &err))
 		log_warning("runner.result", "name", r->name, "error", err.msg,
 			NULL);
 }

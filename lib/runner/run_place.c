@@ -47,6 +47,9 @@ place_start(struct run *r, struct err *err)
 	int fds[2];
 
 	r->mark = xasprintf("forge-place-ready-%s", random);
+	place.mark = r->mark;
+	place.labels = r->labels;
+	place.scope = r->pool->scope;
 	if (place_prefix(r->st, &place, &p.argv, err))
 		return -1;
 	argv_pushv(&p.argv, (const char *[]){ "sh", "-c", script, r->mark,

@@ -4,6 +4,7 @@
 #include "lib/base/banned.h"
 
 const struct config_key config_keys[] = {
+	{ "agents", false, "grace", CONFIG_DURATION },
 	{ "agents", false, "listen", CONFIG_STRING },
 	{ "agents", false, "name", CONFIG_STRING },
 	{ "agents", false, "proxy", CONFIG_BOOL },

@@ -165,6 +165,24 @@ resume_runner(struct place *p, const Forge__Agent__V1__PlaceStart *start)
 		places_listed(a);
 }
 
+/* "repo:o/r" as kuiper-forge's agents expect it. */
+static char *
+scope_url(const char *scope)
+{
+	static const struct {
+		const char *kind, *url;
+	} table[] = { { "repo:", "https://github.com/" },
+		{ "org:", "https://github.com/" },
+		{ "enterprise:", "https://github.com/enterprises/" } };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++)
+		if (!strncmp(scope, table[i].kind, strlen(table[i].kind)))
+			return xasprintf("%s%s", table[i].url,
+				scope + strlen(table[i].kind));
+	return xstrdup(scope);
+}
+
 static void
 start_runner(struct place *p, const Forge__Agent__V1__PlaceStart *start)
 {
@@ -173,7 +191,7 @@ start_runner(struct place *p, const Forge__Agent__V1__PlaceStart *start)
 
 	for (i = 0; i < start->n_labels; i++)
 		argv_push(&p->labels, start->labels[i]);
-	p->scope = xstrdup(start->scope_url);
+	p->scope = scope_url(start->scope_url);
 	if (*start->agent) {
 		resume_runner(p, start);
 		return;

@@ -48,7 +48,7 @@ life() {
 	echo jit-1 >jit
 	run -0 runner r-1 linux,X64 <jit
 	[ "$output" = MARK ]
-	grep -q '^create r-1 jit-1 repo:acme/app linux,X64$' "$DIR/out"
+	grep -q '^create r-1 jit-1 https://github.com/acme/app linux,X64$' "$DIR/out"
 	forge-register agent revoke "$AGENT"
 	wait_until 60 grep -q '^end' "$DIR/out"
 	grep -q '^end UNAUTHENTICATED: Agent not registered or has been revoked' "$DIR/out"

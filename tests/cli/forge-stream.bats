@@ -168,7 +168,7 @@ CASES
 	run -0 --separate-stderr runner r-1 linux,X64 <jit
 	[ "$output" = MARK ]
 	[ -z "$stderr" ]
-	grep -q '^create r-1 jit-1 repo:acme/app linux,X64$' "$DIR/out"
+	grep -q '^create r-1 jit-1 https://github.com/acme/app linux,X64$' "$DIR/out"
 	# Labels of two sets are no set.
 	run -125 --separate-stderr runner r-2 linux,macos <jit
 	[ -z "$output" ]

@@ -8,6 +8,7 @@ The messages are those that protoc described in $GEN.
 """
 import os
 import queue
+import subprocess
 import sys
 import threading
 
@@ -115,11 +116,19 @@ def event(name, what):
 
 
 def agent(mode):
-    """MODE: normal; refuse, fail (runners); pong, none, silent, big, kind."""
+    """MODE: normal; refuse, fail, run CMD (runners); stay, list; pong, none, silent, big, kind."""
     out = queue.Queue()
     vms = []
     pong = Message()
     pong.pong.SetInParent()
+
+    def work(name, jit):
+        env = dict(os.environ, ACTIONS_RUNNER_INPUT_JITCONFIG=jit)
+        done = subprocess.run(args[1:], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+        vms.remove(name)
+        out.put(status(vms))
+        out.put(event(name, 3 if done.returncode else 2))
+
     first = status(agent_type="zzz" if mode == "kind" else "TART")
     if mode == "big":
         first.status.hostname = "x" * (2 << 20)
@@ -134,7 +143,7 @@ def agent(mode):
         out.get()
         out.put(status(vms))
     # The end of stdin is the end of the stream.
-    if mode in ("normal", "refuse", "fail", "list", "stay"):
+    if mode in ("normal", "refuse", "fail", "list", "stay", "run"):
         threading.Thread(target=lambda: (sys.stdin.read(), out.put(None)), daemon=True).start()
     for m in stream(f"/{AGENT}AgentService/AgentStream", iter(out.get, None), AGENT + "CoordinatorMessage"):
         what = m.WhichOneof("payload")
@@ -156,6 +165,9 @@ def agent(mode):
             out.put(status(vms))
             out.put(event(c.vm_name, 1))
             if mode == "stay":
+                continue
+            if mode == "run":
+                threading.Thread(target=work, args=(c.vm_name, c.jit_config), daemon=True).start()
                 continue
             vms.remove(c.vm_name)
             out.put(status(vms))
