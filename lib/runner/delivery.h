@@ -11,6 +11,7 @@
 #ifndef FORGE_RUNNER_DELIVERY_H
 #define FORGE_RUNNER_DELIVERY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "lib/base/err.h"
@@ -60,6 +61,13 @@ struct delivery_ingest {
  */
 int delivery_ingest(struct state *st, struct delivery_ingest *ret,
 	struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * The same when what is there is little; otherwise nothing is done, and
+ * *ret_rest is true, as it is after an error.
+ */
+int delivery_ingest_few(struct state *st, bool *ret_rest, struct err *err)
+	__attribute__((warn_unused_result));
 
 /* The same when there is something: before what shows deliveries or jobs. */
 int delivery_catch_up(struct state *st, struct err *err)

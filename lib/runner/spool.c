@@ -253,6 +253,47 @@ delivery_ingest(struct state *st, struct delivery_ingest *ret,
 	return 0;
 }
 
+/* Few and small, so that a caller that others wait for is soon back. */
+enum { FEW = 8, SMALL = 128 * 1024 };
+
+static bool
+are_few(int dir, const struct argv *names)
+{
+	size_t i;
+
+	for (i = 0; i < names->n; i++) {
+		CLEANUP_FREE char *path =
+			xasprintf("spool/new/%s", names->v[i]);
+		struct stat st;
+
+		if (!fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) &&
+			st.st_size > SMALL)
+			return false;
+	}
+	return names->n <= FEW;
+}
+
+int
+delivery_ingest_few(struct state *st, bool *ret_rest, struct err *err)
+{
+	CLEANUP_ARGV struct argv names = ARGV_INIT;
+	struct delivery_ingest count = { 0 };
+	struct db *db;
+	size_t at = 0;
+
+	*ret_rest = true;
+	if (state_db(st, &db, err) ||
+		names_in(state_dir(st), "spool/new", &names, err))
+		return -1;
+	if (!are_few(state_dir(st), &names))
+		return 0;
+	if (names.n && ingest_batch(state_dir(st), db, &names, &at, &count,
+			err))
+		return -1;
+	*ret_rest = false;
+	return 0;
+}
+
 int
 delivery_catch_up(struct state *st, struct err *err)
 {

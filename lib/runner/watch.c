@@ -18,6 +18,7 @@
 #include "lib/base/sd.h"
 #include "lib/base/signals.h"
 #include "lib/net/listen.h"
+#include "lib/runner/delivery.h"
 #include "lib/runner/fleet.h"
 #include "lib/runner/watch_tasks.h"
 #include "lib/state/config.h"
@@ -27,6 +28,7 @@
 #include "lib/base/banned.h"
 
 #define SPOOL "spool/new"
+#define TURN 100 /* ms to wait for the database before another does */
 
 struct watch {
 	struct state *st;
@@ -187,6 +189,26 @@ news(struct watch *w)
 	return true;
 }
 
+/*
+ * A program started for each webhook would double the time until its boot:
+ * the few that arrive one by one are taken here, the many by the program.
+ */
+static void
+take_spool(struct watch *w)
+{
+	struct err err = ERR_INIT;
+	bool rest = true;
+
+	drain(w->spool);
+	db_set_timeout(w->db, TURN);
+	if (!task_pending(w->tasks.ingest) &&
+		delivery_ingest_few(w->st, &rest, &err))
+		log_info("watch.ingest", "error", err.msg, NULL);
+	db_set_timeout(w->db, DB_TIMEOUT);
+	if (rest)
+		task_ask(w->tasks.ingest);
+}
+
 enum { FD_SIGNALS, FD_EVENTS, FD_SPOOL, FD_METRICS, FD_TASKS };
 
 /* What woke us: true when a pass is due. */
@@ -197,13 +219,11 @@ wake(struct watch *w, const struct pollfd *fds)
 
 	if (fds[FD_SIGNALS].revents)
 		read_signals(w);
-	if (fds[FD_EVENTS].revents) {
+	if (fds[FD_SPOOL].revents)
+		take_spool(w);
+	if (fds[FD_EVENTS].revents || fds[FD_SPOOL].revents) {
 		event_watch_clear(w->events);
 		due |= news(w);
-	}
-	if (fds[FD_SPOOL].revents) {
-		drain(w->spool);
-		task_ask(w->tasks.ingest);
 	}
 	if (fds[FD_METRICS].revents)
 		serve_metrics(w);

@@ -2,7 +2,8 @@
  * watch: the supervisor.  It decides, and then runs the programs that a
  * person would run:
  *	forge-vm fsck, forge-runner sync	at the start and every 30 s
- *	forge-webhook ingest			when the spool has something
+ *	forge-webhook ingest			when the spool has much; the few
+ *						it takes itself
  *	forge-runner run --pool POOL		for each runner that is missing
  * Between passes it sleeps until an event is written, a body is spooled, a
  * back-off ends, the next sweep is due, or a signal comes.  It owns nothing

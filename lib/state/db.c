@@ -19,7 +19,6 @@
 #include "lib/state/migrations.h"
 #include "lib/base/banned.h"
 
-enum { TIMEOUT_MS = 5000 };
 
 /* Up to so much of the log is left for the next who opens: see db_close(). */
 #define LOG_KEPT ((off_t)256 << 10)
@@ -533,7 +532,7 @@ set_up(struct db *db, struct err *err)
 {
 	int64_t version;
 
-	db_set_timeout(db, TIMEOUT_MS);
+	db_set_timeout(db, DB_TIMEOUT);
 	if (sqlite3_db_config(db->handle, SQLITE_DBCONFIG_ENABLE_FKEY, 1,
 			NULL) ||
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA,

@@ -49,6 +49,7 @@ struct db_value {
 /* "err, value..." of the macros below: the values become an array. */
 #define DB_ARGS(err, ...) err, (const struct db_value[]){ __VA_ARGS__ }
 
+enum { DB_TIMEOUT = 5000 }; /* ms, when nothing else is set */
 /*
  * Open the file path (state_db() does it): WAL, synchronous=FULL, foreign
  * keys, busy timeout 5 s; migrates to this program's schema.  ERR_SCHEMA when

@@ -96,6 +96,15 @@ lie() {
 	fake POST /faults "$PICKED" >/dev/null
 }
 
+# ours PROGRAM: pids of those that work on our state; others run tests, too
+ours() {
+	local pid
+	for pid in $(pgrep -x "$1" || true); do
+		! grep -qsxzF "FORGE_STATE=$FORGE_STATE" "/proc/$pid/environ" ||
+			echo "$pid"
+	done
+}
+
 # One process of ours, whichever, dies.  Runners are counted: what had begun
 # there is a failed job at GitHub.
 strike() {
@@ -103,7 +112,7 @@ strike() {
 	pick "forge-watch run" "forge-runner run" "forge-runner sync" \
 		"forge-webhook" "forge-runner start" "forge-watch run"
 	pids=$(pgrep -f "$PICKED.*$FORGE_STATE" || true)
-	[ -n "$pids" ] || pids=$(pgrep -x "${PICKED%% *}" -s 0 || true)
+	[ -n "$pids" ] || pids=$(ours "${PICKED%% *}")
 	[ -n "$pids" ] || return 0
 	# shellcheck disable=SC2086 # a list
 	pick $pids
