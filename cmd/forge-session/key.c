@@ -54,7 +54,7 @@ announce(const struct proxy *p, struct err *err)
 	CLEANUP_ARGV struct argv env = ARGV_INIT;
 	size_t i;
 
-	if (proxy_env(p, &env, err))
+	if (proxy_env(p, &env, NULL, err))
 		return -1;
 	for (i = 0; i < env.n; i++)
 		printf("%s\n", env.v[i]);

@@ -24,6 +24,7 @@ api_key_release(struct api_key *k)
 	argv_release(&k->paths);
 	argv_release(&k->auth);
 	argv_release(&k->env);
+	argv_release(&k->args);
 	*k = API_KEY_INIT;
 }
 
@@ -158,6 +159,7 @@ api_key_load(struct state *st, const struct provider *p,
 		ret->ca_file = xstrdup_null(ca);
 		every(p, "api-path", &ret->paths);
 		every(p, "api-env", &ret->env);
+		every(p, "api-arg", &ret->args);
 		config_all(c, "provider", p->name, "api-auth", &ret->auth);
 		if (!ret->auth.n)
 			every(p, "api-auth", &ret->auth);

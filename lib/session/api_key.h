@@ -8,6 +8,7 @@
  *	api-path = /v1/		what the agent may call there; repeated
  *	api-auth = NAME: {key}	the header with the key; repeated
  *	api-env = NAME=VALUE	for the agent: {url} and {token} of the proxy
+ *	api-arg = WORDS		for its command line, likewise; repeated
  * Of the configuration, [provider "NAME"]: key-file, else the key that
  * api_key_put() sealed; api, api-auth and ca-file instead of the above.
  */
@@ -30,11 +31,12 @@ struct api_key {
 	struct argv paths; /* prefixes */
 	struct argv auth; /* "Name: ...{key}" */
 	struct argv env; /* "NAME=...{url}...{token}" */
+	struct argv args; /* likewise, split at white space */
 };
 
 #define API_KEY_INIT                                                   \
 	((struct api_key){ .paths = ARGV_INIT, .auth = ARGV_INIT,      \
-		.env = ARGV_INIT })
+		.env = ARGV_INIT, .args = ARGV_INIT })
 void api_key_release(struct api_key *k);
 #define CLEANUP_API_KEY __attribute__((cleanup(api_key_release)))
 

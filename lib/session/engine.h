@@ -25,7 +25,8 @@
  *	open	before the agent starts.  -1 ends the session as failed, and
  *		nothing else of this hook is called.
  *		*ret_own is given to all the others; NULL is allowed.
- *	env	the agent is about to start: add NAME=VALUE to its environment
+ *	env	the agent is about to start: add NAME=VALUE to its
+ *		environment, and words to its command line
  *	event	an event was written to the transcript: any kind, also ours
  *	ask	the agent asked; the row is there, the state is 'waiting'.
  *		Answer with engine_answer(), now or later, or leave it to
@@ -56,7 +57,8 @@ struct provider;
 struct engine_hook {
 	const char *name;
 	int (*open)(struct engine *e, void **ret_own, struct err *err);
-	void (*env)(struct engine *e, void *own, struct argv *ret);
+	void (*env)(struct engine *e, void *own, struct argv *ret,
+		struct argv *args);
 	void (*event)(struct engine *e, void *own, const char *kind,
 		const struct json *data);
 	void (*ask)(struct engine *e, void *own, int64_t ask,

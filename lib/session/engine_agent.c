@@ -85,7 +85,8 @@ make_home(struct engine *e, char **ret, struct err *err)
 static int
 fill_proc(struct engine *e, struct proc *p, struct err *err)
 {
-	CLEANUP_ARGV struct argv command = ARGV_INIT, args = ARGV_INIT;
+	CLEANUP_ARGV struct argv command = ARGV_INIT, args = ARGV_INIT,
+		env = ARGV_INIT;
 	CLEANUP_FREE char *home = NULL;
 	struct provider_words w = { .session = e->s.agent_session,
 		.model = e->s.model, .dir = e->s.dir, .id = e->s.id,
@@ -93,6 +94,7 @@ fill_proc(struct engine *e, struct proc *p, struct err *err)
 		.command = &command, .args = &args };
 
 	list_of(e->s.options, "command", &command);
+	hooks_env(e, &env, &args);
 	list_of(e->s.options, "args", &args);
 	if (make_home(e, &home, err) ||
 		session_place(e->st, &e->s, &p->argv, err))
@@ -107,7 +109,7 @@ fill_proc(struct engine *e, struct proc *p, struct err *err)
 	if (worktree_env(e->st, &e->s, &p->env, err))
 		return -1;
 	provider_env(&e->p, &w, &p->env);
-	hooks_env(e, &p->env);
+	argv_pushv(&p->env, (const char *const *)env.v);
 	add_env(e, &p->env);
 	hide_env(e, &p->env);
 	return 0;
@@ -186,6 +188,7 @@ agent_start(struct engine *e, struct err *err)
 	json_put_str(data, "dir", e->s.dir);
 	json_put_str(data, "session", e->s.agent_session);
 	json_put_str(data, "model", e->s.model);
+	json_put_num(data, "cost_usd", (double)e->s.cost_microusd / 1e6);
 	return agent_tell(e, "start", data, NULL, err);
 }
 

@@ -18,9 +18,9 @@
 	engine_hooks[i_]->fn((e), (e)->own[i_], __VA_ARGS__)
 
 void
-hooks_env(struct engine *e, struct argv *ret)
+hooks_env(struct engine *e, struct argv *ret, struct argv *args)
 {
-	EACH_HOOK(e, env, ret);
+	EACH_HOOK(e, env, ret, args);
 }
 
 void
@@ -100,21 +100,24 @@ cost_of(const struct engine *e, const struct json *data)
 static void
 take_usage(struct engine *e, const struct json *data)
 {
+	static const struct session_usage none;
 	const struct session_usage seen = {
 		.cost_microusd = cost_of(e, data),
 		.tokens_in = count_of(data, "input_tokens", 1),
 		.tokens_out = count_of(data, "output_tokens", 1),
 	};
-	bool total = json_bool(data, "total", false);
+	bool session = json_bool(data, "session", false);
+	bool total = json_bool(data, "total", false) || session;
+	const struct session_usage *base = session ? &none : &e->base;
 	struct session_usage now;
 	struct err err = ERR_INIT;
 
 	e->s.cost_microusd = seen.cost_microusd +
-		(total ? e->base.cost_microusd : e->s.cost_microusd);
+		(total ? base->cost_microusd : e->s.cost_microusd);
 	e->s.tokens_in = seen.tokens_in +
-		(total ? e->base.tokens_in : e->s.tokens_in);
+		(total ? base->tokens_in : e->s.tokens_in);
 	e->s.tokens_out = seen.tokens_out +
-		(total ? e->base.tokens_out : e->s.tokens_out);
+		(total ? base->tokens_out : e->s.tokens_out);
 	now = (struct session_usage){ .cost_microusd = e->s.cost_microusd,
 		.tokens_in = e->s.tokens_in, .tokens_out = e->s.tokens_out,
 		.turns = e->s.turns };

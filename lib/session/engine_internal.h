@@ -138,7 +138,7 @@ int event_write(struct engine *e, const char *kind, struct json *data,
 int event_take(const char *kind, struct json *data, void *engine,
 	struct err *err);
 /* Calls of all hooks. */
-void hooks_env(struct engine *e, struct argv *ret);
+void hooks_env(struct engine *e, struct argv *ret, struct argv *args);
 void hooks_ask(struct engine *e, int64_t ask, const struct json *data);
 void hooks_turn(struct engine *e, const struct json *result);
 void hooks_limited(struct engine *e, int64_t until);

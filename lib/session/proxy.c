@@ -18,9 +18,19 @@
 
 #define SLOT_WAIT_MS 100 /* until one of too many connections has ended */
 
-int
-proxy_env(const struct proxy *p, struct argv *ret, struct err *err)
+static char *
+fill(const struct proxy *p, const char *url, const char *text)
 {
+	CLEANUP_FREE char *with_url = api_key_fill(text, "{url}", url);
+
+	return api_key_fill(with_url, "{token}", p->token);
+}
+
+int
+proxy_env(const struct proxy *p, struct argv *ret, struct argv *ret_args,
+	struct err *err)
+{
+	CLEANUP_FREE char *url = NULL;
 	struct sockaddr_storage to;
 	socklen_t n = sizeof(to);
 	char host[64], port[16];
@@ -33,15 +43,17 @@ proxy_env(const struct proxy *p, struct argv *ret, struct err *err)
 		return err_set(err, ERR_INVALID,
 			"the proxy does not listen on a TCP port");
 	six = strchr(host, ':') != NULL;
+	url = xasprintf("http://%s%s%s:%s", six ? "[" : "", host,
+		six ? "]" : "", port);
 	for (i = 0; i < p->key->env.n; i++) {
-		CLEANUP_FREE char *url = xasprintf("http://%s%s%s:%s",
-			six ? "[" : "", host, six ? "]" : "", port);
-		CLEANUP_FREE char *line = api_key_fill(p->key->env.v[i],
-			"{url}", url);
-		CLEANUP_FREE char *all = api_key_fill(line, "{token}",
-			p->token);
+		CLEANUP_FREE char *line = fill(p, url, p->key->env.v[i]);
 
-		argv_push(ret, all);
+		argv_push(ret, line);
+	}
+	for (i = 0; ret_args && i < p->key->args.n; i++) {
+		CLEANUP_FREE char *words = fill(p, url, p->key->args.v[i]);
+
+		argv_split(ret_args, words);
 	}
 	return 0;
 }

@@ -41,9 +41,10 @@ int proxy_run(const struct proxy *p, struct err *err)
 
 /*
  * What an agent needs to find a proxy that listens there (TCP): the
- * lines of api-env.
+ * lines of api-env, the words of api-arg (or NULL).
  */
-int proxy_env(const struct proxy *p, struct argv *ret, struct err *err)
+int proxy_env(const struct proxy *p, struct argv *ret,
+	struct argv *ret_args, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* One connection, to its end; not closed. */

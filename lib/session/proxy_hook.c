@@ -21,7 +21,7 @@
 
 struct own {
 	struct child child;
-	struct argv env; /* for the agent */
+	struct argv env, args; /* for the agent */
 };
 
 static void
@@ -29,6 +29,7 @@ free_own(struct own *own)
 {
 	child_close(&own->child);
 	argv_release(&own->env);
+	argv_release(&own->args);
 	free(own);
 }
 
@@ -91,7 +92,7 @@ begin(struct engine *e, const struct api_key *key, struct own *own,
 	p.listen = fd;
 	engine_secret(e, "API key", key->key);
 	engine_secret(e, "proxy token", token);
-	if (proxy_env(&p, &own->env, err) || spawn(e, own, &p, err))
+	if (proxy_env(&p, &own->env, &own->args, err) || spawn(e, own, &p, err))
 		return err_wrap(err, "proxy");
 	return 0;
 }
@@ -107,19 +108,22 @@ open_it(struct engine *e, void **ret_own, struct err *err)
 	if (!key.key)
 		return 0;
 	own = xcalloc(1, sizeof(*own));
-	own->child = CHILD_INIT;
+	*own = (struct own){ .child = CHILD_INIT, .env = ARGV_INIT,
+		.args = ARGV_INIT };
 	*ret_own = own;
 	return begin(e, &key, own, err);
 }
 
 static void
-add_env(struct engine *e, void *data, struct argv *ret)
+add_env(struct engine *e, void *data, struct argv *ret, struct argv *args)
 {
 	struct own *own = data;
 
 	(void)e;
-	if (own)
-		argv_pushv(ret, (const char *const *)own->env.v);
+	if (!own)
+		return;
+	argv_pushv(ret, (const char *const *)own->env.v);
+	argv_pushv(args, (const char *const *)own->args.v);
 }
 
 static void

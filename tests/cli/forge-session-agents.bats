@@ -17,7 +17,7 @@ setup() {
 	export FORGE_CONFIG=/dev/null
 	mkdir -m 700 "$FORGE_STATE"
 	local name
-	for name in claude codex gemini opencode; do
+	for name in claude acp codex gemini; do
 		forge-session key "$name" <<<"$AGENT_KEY"
 		git config -f "$FORGE_STATE/config" "provider.$name.api" \
 			"$MODEL_URL"
@@ -79,4 +79,87 @@ is_state() { [ "$(forge-session show "$1" -q .state)" = "$2" ]; }
 	[[ $output = *'ANTHROPIC_API_KEY=[redacted: proxy token]'* ]]
 	[[ $output != *0123456789-secret* ]]
 	[[ $output != *"$(base64 <<<"$DEPLOY_TOKEN" | cut -c1-20)"* ]]
+}
+
+# new_ask: one that was not there before; its number is in ask
+new_ask() {
+	local was=${ask-}
+	asked && [ "$ask" != "$was" ]
+}
+# turns N: so many are over
+turns() {
+	[ "$(forge-session log "$id" -q 'select(.kind == "result").data.ok' |
+		wc -l)" -ge "$1" ]
+}
+last_result() {
+	forge-session log "$id" -q 'select(.kind == "result").data' | tail -n 1
+}
+
+@test "opencode by acp: allowed, denied, resumed, interrupted" {
+	ask=
+	id=$(forge-session start -P acp --dir repo <task)
+	wait_until 120 new_ask
+	run -0 forge-session asks -q '[.tool, .session] | @tsv'
+	[ "$output" = "edit	$id" ]
+	forge-session answer "$ask" --allow
+	wait_until 120 new_ask
+	forge-session answer "$ask" --allow
+	wait_until 120 turns 1
+	committed
+	[[ "$(said "$id")" = *'It is done.'* ]]
+
+	forge-session send "$id" $'+bash touch denied\n+say Well then.'
+	wait_until 120 new_ask
+	forge-session answer "$ask" --deny
+	wait_until 120 turns 2
+	[ ! -e repo/denied ]
+
+	forge-session stop "$id"
+	forge-session resume "$id" -p +recall
+	wait_until 120 turns 3
+	[[ "$(last_result | jq -r .text)" = 'prompts: Make a commit. | +bash touch denied'* ]]
+	# What it says the whole session cost is not added up.
+	[ "$(forge-session show "$id" -q '.cost_usd < 0.05 and .cost_usd > 0')" = true ]
+
+	forge-session send "$id" +hang
+	wait_until 120 eval "model_calls .prompt | grep -qx +hang"
+	forge-session interrupt "$id"
+	wait_until 120 turns 4
+	[ "$(last_result | jq .interrupted)" = true ]
+}
+
+codex_options=(-P codex -m gpt-5.5 --dir repo)
+codex_args=(-- --dangerously-bypass-approvals-and-sandbox)
+
+@test "codex: a commit, a turn more in another process, interrupted" {
+	run -0 --separate-stderr forge-session run "${codex_options[@]}" \
+		--name s1 "${codex_args[@]}" <task
+	committed
+	id=s1
+	[ "$(said s1)" = 'It is done.' ]
+	[ "$(forge-session show s1 -q .tokens_in)" = 3000 ]
+	run -0 timeout 60 forge-session resume --foreground s1 -p +recall
+	[[ "$(last_result | jq -r .text)" = *'Make a commit.'* ]]
+	# The thread's own total, not added twice.
+	[ "$(forge-session show s1 -q .tokens_in)" = 4000 ]
+	id=$(forge-session start "${codex_options[@]}" -p +hang "${codex_args[@]}")
+	wait_until 60 eval "model_calls 'select(.headers[\"user-agent\"] |
+		startswith(\"codex\")) | .prompt' | grep -q +hang"
+	forge-session interrupt "$id"
+	wait_until 60 turns 1
+	[ "$(last_result | jq .ok)" = false ]
+	[ -z "$(grep -rl "$AGENT_KEY" "$FORGE_STATE")" ]
+}
+
+@test "gemini: a commit that was allowed" {
+	ask=
+	id=$(forge-session start --once -P gemini -m gemini-2.5-flash \
+		--dir repo <task)
+	wait_until 60 new_ask
+	forge-session answer "$ask" --allow
+	wait_until 60 new_ask
+	forge-session answer "$ask" --allow
+	run -0 timeout 60 forge-session wait "$id"
+	committed
+	[[ "$(said "$id")" = *'It is done.'* ]]
 }

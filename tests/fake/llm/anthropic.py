@@ -26,13 +26,13 @@ def read(body):
                 if part.get("type") == "tool_use":
                     turn.used()
             continue
-        if message.get("role") != "user" or any(
-                p.get("type") == "tool_result" for p in parts):
+        if message.get("role") != "user":
             continue
-        text = "\n".join(p["text"] for p in parts if p.get("type") == "text"
-                         and not p["text"].startswith("<system-reminder>"))
-        if text and not text.startswith("[Request interrupted"):
-            turn.ask(text)
+        # An agent may join prompts when nothing was said between them.
+        for text in (p["text"] for p in parts if p.get("type") == "text"):
+            if text and not text.startswith(("<system-reminder>",
+                                             "[Request interrupted")):
+                turn.ask(text)
     return turn
 
 

@@ -184,13 +184,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for number, event in enumerate(events):
-            self.chunk(event)
-            if number == 1 and reply.garbage:
-                self.chunk("data: {\x01\xff not what you think\n\n")
             if number == 1 and reply.hang:
                 self.connection.recv(1)  # until the client goes
                 self.close_connection = True
                 return
+            self.chunk(event)
+            if number == 1 and reply.garbage:
+                self.chunk("data: {\x01\xff not what you think\n\n")
             if number == 2 and reply.cut:
                 self.close_connection = True
                 return
