@@ -168,16 +168,17 @@ static int
 limits_open(struct engine *e, void **ret_own, struct err *err)
 {
 	const struct session *s = engine_session(e);
-	struct limits *l = xcalloc(1, sizeof(*l));
+	struct limits *l;
 
+	if (spent_check(engine_state(e), s, err))
+		return -1;
+	l = xcalloc(1, sizeof(*l));
 	*ret_own = l;
 	l->seen = (struct session_usage){ .cost_microusd = s->cost_microusd,
 		.tokens_in = s->tokens_in, .tokens_out = s->tokens_out };
 	l->work_left = s->timeout_ms ? s->timeout_ms : -1;
 	l->work_since = -1;
 	l->idle_at = -1;
-	if (spent_check(engine_state(e), s, err))
-		return -1;
 	check_own(e, &l->seen);
 	return 0;
 }
