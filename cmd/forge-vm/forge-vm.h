@@ -3,6 +3,7 @@
 #define FORGE_VM_CMD_H
 
 #include <popt.h>
+#include <stdbool.h>
 #include "lib/base/err.h"
 
 struct state;
@@ -60,12 +61,32 @@ int cmd_pause(int argc, const char **argv, struct err *err);
 int cmd_resume(int argc, const char **argv, struct err *err);
 extern const struct poptOption restore_options[];
 int cmd_restore(int argc, const char **argv, struct err *err);
+extern const struct poptOption warm_options[];
+int cmd_warm(int argc, const char **argv, struct err *err);
 int cmd_snapshot_take(int argc, const char **argv, struct err *err);
 int cmd_snapshot_list(int argc, const char **argv, struct err *err);
 int cmd_snapshot_show(int argc, const char **argv, struct err *err);
 int cmd_snapshot_rm(int argc, const char **argv, struct err *err);
 int cmd_fsck(int argc, const char **argv, struct err *err);
 int cmd_setup(int argc, const char **argv, struct err *err);
+
+/* run.c: how to start it once more, as JSON; caller frees. */
+struct vm_boot;
+char *supervise_json(struct state *st, const struct vm_boot *boot);
+
+/* ---- warm.c ---- */
+
+int warm_pools(struct state *st, struct err *err)
+	__attribute__((warn_unused_result));
+/*
+ * One that waits and has this shape: 1 and boot is about it, *ret_sock a
+ * connection to its supervisor; 0 there is none.
+ */
+int warm_find(struct state *st, struct vm_boot *boot, bool run, int *ret_sock,
+	struct err *err) __attribute__((warn_unused_result));
+/* All of `run` in one of those; 1, 0 or -1 likewise. */
+int warm_run(struct state *st, struct vm_boot *boot, int *ret_status,
+	struct err *err) __attribute__((warn_unused_result));
 
 /* plan.c, for run.c, which has the options of a boot. */
 int plan_print(struct state *st, const struct vm_spec *spec, struct err *err)

@@ -22,6 +22,7 @@
 #include "lib/vm/supervise.h"
 #include "lib/vm/timings.h"
 #include "lib/vm/usernet.h"
+#include "lib/vm/warm.h"
 #include "lib/base/banned.h"
 
 static char *arg_snapshot;
@@ -29,7 +30,9 @@ static char *arg_name, *arg_image, *arg_memory, *arg_net, *arg_driver;
 static char *arg_egress;
 static char *arg_timeout, *arg_boot_timeout;
 static int arg_cpus = 1, arg_notify_fd = -1;
-static int arg_timings, arg_restart, arg_again;
+static int arg_timings, arg_restart, arg_again, arg_waits, arg_unkept;
+static int arg_warm = -1;
+static bool named; /* the VM, by its caller */
 
 #define VM_OPTIONS                                                           \
 	{ "image", 'i', POPT_ARG_STRING, &arg_image, 0, "boot this image",   \
@@ -89,6 +92,14 @@ const struct poptOption supervise_options[] = { VM_OPTIONS, SNAPSHOT, NOTIFY,
 	RESTART,
 	{ "again", 0, POPT_ARG_NONE, &arg_again, 0,
 		"it was there before", NULL },
+	{ "waits", 0, POPT_ARG_NONE, &arg_waits, 0,
+		"until it is taken", NULL },
+	{ "unkept", 0, POPT_ARG_NONE, &arg_unkept, 0,
+		"nothing is left at its end", NULL },
+	POPT_TABLEEND };
+const struct poptOption warm_options[] = { VM_OPTIONS,
+	{ "warm", 0, POPT_ARG_INT, &arg_warm, 0,
+		"so many shall wait for run and start; 0: none", "N" },
 	POPT_TABLEEND };
 const struct poptOption restore_options[] = { { "name", 'n', POPT_ARG_STRING,
 							  &arg_name, 0,
@@ -179,6 +190,7 @@ make_boot(struct state *st, struct vm_boot *boot, struct err *err)
 	boot->snapshot = arg_snapshot;
 	if (!arg_image)
 		return err_set(err, ERR_USAGE, "--image is needed");
+	named = arg_name != NULL;
 	if (!arg_name) {
 		CLEANUP_FREE char *random = random_name(8);
 
@@ -259,6 +271,11 @@ run(struct state *st, const char **command, int n, int *ret_status,
 		return -1;
 	boot.exec = &request;
 	boot.timings = &timings;
+	if (!named && !arg_timings) {
+		rc = warm_run(st, &boot, ret_status, err);
+		if (rc)
+			return rc < 0 ? -1 : 0;
+	}
 	rc = supervise(st, &boot, ret_status, err);
 	if (arg_timings)
 		tell_timings(&timings);
@@ -307,7 +324,7 @@ supervise_args(struct state *st, const struct vm_boot *boot, struct argv *a)
 }
 
 /* For `forge-vm restart`; caller frees. */
-static char *
+char *
 supervise_json(struct state *st, const struct vm_boot *boot)
 {
 	CLEANUP_ARGV struct argv a = ARGV_INIT;
@@ -333,10 +350,11 @@ cmd_supervise(int argc, const char **argv, struct err *err)
 	(void)argv;
 	if (state_open(&st, err) || make_boot(st, &boot, err))
 		return err_status(err->code);
-	boot.spec.keep = true;
+	boot.spec.keep = !arg_unkept;
+	boot.waits = arg_waits;
 	boot.spec.restart = arg_restart;
 	boot.spec.again = arg_again;
-	again = supervise_json(st, &boot);
+	again = boot.spec.keep ? supervise_json(st, &boot) : NULL;
 	boot.spec.argv = again;
 	if (supervise(st, &boot, &status, err))
 		return err_status(err->code);
@@ -349,14 +367,23 @@ cmd_start(int argc, const char **argv, struct err *err)
 	CLEANUP_STATE struct state *st = NULL;
 	CLEANUP_ARGV struct argv args = ARGV_INIT;
 	CLEANUP_BUF struct buf name = BUF_INIT;
+	CLEANUP_CLOSE int sock = -1;
 	struct vm_boot boot;
-	int status;
+	int status, warm = 0;
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || make_boot(st, &boot, err) ||
 		vm_repair(st, false, NULL, NULL, err))
 		return err_status(err->code);
+	boot.spec.restart = arg_restart;
+	if (!named)
+		warm = warm_find(st, &boot, false, &sock, err);
+	if (warm) {
+		if (warm > 0)
+			puts(boot.spec.name);
+		return warm > 0 ? EXIT_OK : err_status(err->code);
+	}
 	supervise_args(st, &boot, &args);
 	if (detach_self(&args, &name, &status, err))
 		return err_status(err->code);
@@ -370,6 +397,28 @@ cmd_restore(int argc, const char **argv, struct err *err)
 {
 	arg_snapshot = xstrdup(argv[0]);
 	return cmd_start(argc, argv, err);
+}
+
+/* ---- warm ---- */
+
+/* Without --image: fill those that there are. */
+int
+cmd_warm(int argc, const char **argv, struct err *err)
+{
+	CLEANUP_STATE struct state *st = NULL;
+	struct vm_boot boot;
+
+	(void)argc;
+	(void)argv;
+	if ((arg_image != NULL) != (arg_warm >= 0) || arg_warm > WARM_MAX)
+		return cmd_usage(err, "warm: --image and --warm N (at most "
+			"%d), or neither", WARM_MAX);
+	if (state_open(&st, err) ||
+		(arg_image && (make_boot(st, &boot, err) ||
+			warm_set(st, &boot.spec, arg_warm, err))) ||
+		warm_pools(st, err))
+		return err_status(err->code);
+	return EXIT_OK;
 }
 
 /* ---- plan ---- */

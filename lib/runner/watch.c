@@ -475,6 +475,7 @@ run_once(struct watch *w, struct err *err)
 
 	task_run(&w->tasks.all, w->tasks.fsck, state);
 	task_run(&w->tasks.all, w->tasks.restart, state);
+	task_run(&w->tasks.all, w->tasks.warm, state);
 	task_run(&w->tasks.all, w->tasks.sync, state);
 	if (spool_filled(w))
 		task_run(&w->tasks.all, w->tasks.ingest, state);

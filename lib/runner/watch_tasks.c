@@ -20,7 +20,9 @@ watch_tasks_add(struct watch_tasks *w)
 	w->fsck = task_add(t, TASK_PERIODIC, "forge-vm", "fsck");
 	w->sync = task_add(t, TASK_PERIODIC, "forge-runner", "sync");
 	w->restart = task_add(t, TASK_PERIODIC, "forge-vm", "restart");
+	w->warm = task_add(t, TASK_PERIODIC, "forge-vm", "warm");
 	w->fsck->every = w->sync->every = w->restart->every = SWEEP;
+	w->warm->every = SWEEP;
 	w->limited = task_add(t, TASK_PERIODIC, "forge-session", "resume");
 	argv_push(&w->limited->args, "--limited");
 	w->limited->every = SWEEP;

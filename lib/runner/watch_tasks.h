@@ -13,7 +13,7 @@ struct state;
 struct watch_tasks {
 	struct tasks all;
 	/* In all: */
-	struct task *fsck, *restart, *sync, *poll, *redeliver, *ingest, *trim,
+	struct task *fsck, *restart, *warm, *sync, *poll, *redeliver, *ingest, *trim,
 		*limited;
 };
 

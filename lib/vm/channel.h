@@ -33,7 +33,7 @@
  * The guest's writes wait for the host, so the host must go on reading while
  * it waits to write.
  * To the supervisor only (stream 0; never the guest's):
- *	client -> supervisor	PAUSE, RESUME, SNAPSHOT
+ *	client -> supervisor	PAUSE, RESUME, SNAPSHOT, TAKE
  *	supervisor -> client	DONE or REFUSED, for each
  * Console (a stream between a client and the supervisor; never the guest's):
  *	client -> supervisor	CONSOLE; STDIN when it may type; CREDIT
@@ -129,6 +129,9 @@ enum channel_type {
 	CHANNEL_SNAPSHOT = 28, /* text: its name */
 	/* As CONFIG; of it all but root, rootfs, overlay and halt. */
 	CHANNEL_IDENTITY = 29,
+	/* JSON: {"run", "ttl", "idle", "restart", "argv"}, as warm.h says;
+	 * DONE when it is ready. */
+	CHANNEL_TAKE = 30,
 };
 
 enum channel_exit {

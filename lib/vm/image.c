@@ -16,6 +16,7 @@
 #include "lib/state/db.h"
 #include "lib/state/state.h"
 #include "lib/vm/image_dir.h"
+#include "lib/vm/warm.h"
 #include "lib/base/banned.h"
 
 void
@@ -192,6 +193,10 @@ static int
 lock_alone(struct state *st, const char *name, int *ret, struct err *err)
 {
 	if (!state_lock(st, "image", name, 0, 0, ret, err))
+		return 0;
+	/* Nobody has those that only wait. */
+	if (err->code == ERR_BUSY && !warm_drain(st, name, err) &&
+		!state_lock(st, "image", name, 0, 0, ret, err))
 		return 0;
 	if (err->code == ERR_BUSY)
 		return err_set(err, ERR_BUSY,

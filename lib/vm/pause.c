@@ -1,10 +1,13 @@
 #include "lib/vm/pause.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "lib/base/fs.h"
 #include "lib/base/mem.h"
 #include "lib/state/state.h"
 #include "lib/vm/conn.h"
@@ -53,15 +56,22 @@ take_answer(const struct frame *f, struct err *err)
 }
 
 int
-supervisor_ask(struct state *st, const char *name, enum channel_type type,
-	const char *text, struct err *err)
+supervisor_ask_keep(struct state *st, const char *name,
+	enum channel_type type, const char *text, int *ret_sock,
+	struct err *err)
 {
+	CLEANUP_CLOSE int kept = -1;
 	struct frame f = { 0 };
 	struct conn *c;
 	int fd, rc;
 
 	if (supervisor_connect(st, name, &fd, err))
 		return -1;
+	kept = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (kept < 0) {
+		(void)close(fd); /* nothing was written */
+		return err_sys(err, "cannot copy a socket");
+	}
 	c = xmalloc(sizeof(*c));
 	conn_init(c, fd);
 	conn_text(c, type, text ? text : "");
@@ -72,7 +82,18 @@ supervisor_ask(struct state *st, const char *name, enum channel_type type,
 		rc = take_answer(&f, err);
 	conn_release(c);
 	free(c);
+	if (!rc)
+		*ret_sock = steal_fd(&kept);
 	return rc;
+}
+
+int
+supervisor_ask(struct state *st, const char *name, enum channel_type type,
+	const char *text, struct err *err)
+{
+	CLEANUP_CLOSE int sock = -1;
+
+	return supervisor_ask_keep(st, name, type, text, &sock, err);
 }
 
 int

@@ -24,6 +24,9 @@ int vm_resume(struct state *st, const char *name, struct err *err)
  * Send one message to the supervisor of a VM and wait for DONE or REFUSED;
  * text may be NULL.  The latter's code and line are what err gets.
  */
+int supervisor_ask_keep(struct state *st, const char *name,
+	enum channel_type type, const char *text, int *ret_sock,
+	struct err *err) __attribute__((warn_unused_result));
 int supervisor_ask(struct state *st, const char *name,
 	enum channel_type type, const char *text, struct err *err)
 	__attribute__((warn_unused_result));

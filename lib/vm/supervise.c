@@ -178,15 +178,32 @@ start_exec(struct supervisor *s)
 }
 
 static void
-on_ready(struct supervisor *s)
+notify(struct supervisor *s)
 {
 	CLEANUP_FREE char *line = xasprintf("%s\n", s->boot->spec.name);
-	struct json *took = json_object();
 
-	if (s->ready || !s->configured) {
-		json_free(took);
+	if (s->boot->notify_fd < 0 || s->warm == WARM_TAKEN)
+		return;
+	if (write_all(s->boot->notify_fd, line, strlen(line)))
+		log_debug("vm.notify", "name", s->boot->spec.name, NULL);
+	(void)close(s->boot->notify_fd); /* a pipe */
+}
+
+static void
+on_ready(struct supervisor *s)
+{
+	struct json *took;
+
+	if (s->ready || !s->configured || s->warm == WARM_WAITS)
+		return;
+	if (s->boot->waits && s->warm == WARM_NOT) {
+		if (warm_wait(s, &s->err))
+			kill_hypervisor(s);
+		else
+			notify(s);
 		return;
 	}
+	took = json_object();
 	s->ready = true;
 	clients_ready(s);
 	life_ready(s);
@@ -199,12 +216,8 @@ on_ready(struct supervisor *s)
 		kill_hypervisor(s);
 		return;
 	}
-	if (s->boot->notify_fd >= 0) {
-		if (write_all(s->boot->notify_fd, line, strlen(line)))
-			log_debug("vm.notify", "name", s->boot->spec.name,
-				NULL);
-		(void)close(s->boot->notify_fd); /* a pipe */
-	}
+	notify(s);
+	warm_given(s);
 	if (s->boot->exec && start_exec(s))
 		kill_hypervisor(s);
 }
@@ -702,6 +715,7 @@ release(struct supervisor *s)
 	child_close(&s->usernet);
 	qmp_release(&s->qmp);
 	snapshot_release(&s->snapshot);
+	json_free(s->how);
 	cleanup_close(&s->memory);
 	cgroup_release(&s->cgroup);
 	net_release(&s->net);
@@ -755,7 +769,7 @@ supervise(struct state *st, const struct vm_boot *boot, int *ret_status,
 	s->qmp = QMP_INIT;
 	timings_begin(&s->timings);
 	s->snapshot = SNAPSHOT_INIT;
-	s->memory = -1;
+	s->memory = s->taker = s->owner = -1;
 	s->err = ERR_INIT;
 	if (!begin(s, &s->err))
 		while (!s->ended && !step(s, &s->err))

@@ -27,6 +27,7 @@ struct vm_boot {
 	struct vm_spec spec;
 	const struct exec_request *exec; /* or NULL: run until told to stop */
 	const char *snapshot; /* continue from it, or NULL */
+	bool waits; /* ... and wait to be taken: warm.h */
 	int64_t boot_timeout; /* ms */
 	int64_t timeout; /* ms that exec may take; 0: any time */
 	struct timings *timings; /* filled; or NULL */

@@ -142,6 +142,7 @@ drop_client(struct supervisor *s, int i)
 			abandon(s, &s->links[k]);
 	conn_release(&s->clients[i].conn);
 	s->clients[i].used = false;
+	warm_client_gone(s, i);
 }
 
 static struct link *
@@ -238,12 +239,15 @@ from_client(struct supervisor *s, int i, const struct frame *f)
 	}
 }
 
-/* Before the guest is ready only the console is there. */
+/* Before the guest is ready only the console is there; one that waits can be
+ * taken, and ended. */
 static bool
 must_wait(const struct supervisor *s, int i, const struct frame *f)
 {
 	const struct client *c = &s->clients[i];
 
+	if (s->warm == WARM_WAITS && !f->stream)
+		return false;
 	return !s->ready && f->type != CHANNEL_CONSOLE &&
 		(!c->console || f->stream != c->console);
 }

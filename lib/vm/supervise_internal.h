@@ -62,6 +62,10 @@ struct supervisor {
 	bool paused;
 	int memory; /* the guest's, a file; -1: of a snapshot, or none */
 	struct snapshot snapshot; /* it was made from */
+	enum { WARM_NOT, WARM_WAITS, WARM_TAKEN } warm;
+	struct vm_boot taken; /* as who took it wants it */
+	struct json *how; /* what of taken is text */
+	int taker, owner; /* clients: is to be told; it ends with; -1 */
 	struct child usernet;
 	struct cgroup cgroup;
 	struct life life;
@@ -128,6 +132,16 @@ int snapshot_restore(struct supervisor *s, struct err *err)
 	__attribute__((warn_unused_result));
 int snapshot_take(struct supervisor *s, const char *name, struct err *err)
 	__attribute__((warn_unused_result));
+/* ---- supervise_warm.c ---- */
+
+/* It is ready, nobody has it yet: it waits. */
+int warm_wait(struct supervisor *s, struct err *err)
+	__attribute__((warn_unused_result));
+/* TAKE: the client has it, and is told so when it is ready again. */
+int warm_give(struct supervisor *s, int client, const struct frame *f,
+	struct err *err) __attribute__((warn_unused_result));
+void warm_given(struct supervisor *s);
+void warm_client_gone(struct supervisor *s, int client);
 /* CONFIG or IDENTITY. */
 void send_config(struct supervisor *s, enum channel_type type);
 /* true: it was about pause or snapshot, and is answered. */

@@ -33,6 +33,9 @@ check_state(const struct supervisor *s, bool paused, struct err *err)
 
 	if (s->stopping)
 		return err_set(err, ERR_BUSY, "VM '%s' is stopping", name);
+	if (s->warm == WARM_WAITS)
+		return err_set(err, ERR_BUSY,
+			"VM '%s' waits to be taken by run or start", name);
 	if (s->paused == paused)
 		return 0;
 	return err_set(err, ERR_EXISTS,
@@ -110,6 +113,10 @@ pause_from_client(struct supervisor *s, int i, const struct frame *f)
 		rc = supervisor_resume(s, &err);
 	else if (f->type == CHANNEL_SNAPSHOT)
 		rc = take(s, f, &err);
+	else if (f->type == CHANNEL_TAKE && !warm_give(s, i, f, &err))
+		return true; /* answered when it is ready */
+	else if (f->type == CHANNEL_TAKE)
+		rc = -1;
 	else
 		return false;
 	if (rc)

@@ -109,7 +109,7 @@ take_over(struct db *db, const struct vm_spec *spec, const char *self,
 	static const char sql[] =
 		"UPDATE vm SET state = 'starting', supervisor = ?2, "
 		"hypervisor = NULL, mac = NULL, status = NULL, reason = NULL, "
-		"hold_until = NULL, restarts = iif(ended_at - ready_at > "
+		"hold_until = NULL, warm = NULL, restarts = iif(ended_at - ready_at > "
 		"60000, 0, restarts) + 1, created_at = ?3, ready_at = NULL, "
 		"ended_at = NULL WHERE name = ?1 AND state IN ('stopped', "
 		"'crashed')";
@@ -298,7 +298,8 @@ vm_ended(struct db *db, const char *name, bool crashed, int status,
 	"nullif(v.ttl_ms, 0), 'idle_ms', nullif(v.idle_ms, 0), "          \
 	"'hold_until', v.hold_until, 'restart', json(iif(v.restart, "     \
 	"'true', 'false')), 'restarts', v.restarts, 'created_at', "       \
-	"v.created_at, 'ready_at', v.ready_at, 'ended_at', v.ended_at) "  \
+	"v.created_at, 'ready_at', v.ready_at, 'ended_at', v.ended_at, "  \
+	"'warm', v.warm) "                                                 \
 	"FROM vm v LEFT JOIN lease l ON l.vm = v.name "
 
 int

@@ -66,12 +66,24 @@ CREATE TABLE vm (
 	restart INTEGER NOT NULL DEFAULT 0, -- 1: comes back after a crash
 	restarts INTEGER NOT NULL DEFAULT 0, -- in a row
 	argv TEXT,                -- JSON, of its supervisor; NULL without keep
+	warm TEXT,                -- waits, paused, in this pool; NULL: does not
 	created_at INTEGER NOT NULL,
 	ready_at INTEGER,
 	ended_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX vm_live ON vm (state) WHERE state IN
 	('starting', 'running', 'paused', 'stopping');
+
+-- [vm] Pools of VMs that wait to be taken.
+CREATE TABLE warm (
+	snapshot TEXT PRIMARY KEY, -- they continue from
+	image TEXT NOT NULL,
+	driver TEXT NOT NULL,
+	net TEXT NOT NULL,
+	cpus INTEGER NOT NULL,
+	memory_mb INTEGER NOT NULL,
+	wanted INTEGER NOT NULL   -- 0: to be removed
+) STRICT, WITHOUT ROWID;
 
 -- [vm] Addresses in use.  A lease without a VM belongs to a person or script
 -- (`forge-vm lease take`).
