@@ -18,7 +18,7 @@
 #define IMPORT_MAX ((int64_t)16 << 30)
 
 static char *arg_base, *arg_kernel, *arg_modules;
-static char *arg_initramfs, *arg_ref, *arg_max_size;
+static char *arg_initramfs, *arg_template, *arg_ref, *arg_max_size;
 static char **arg_packages, **arg_files, **arg_run;
 static char *arg_recipe, *arg_user, *arg_workdir;
 static char **arg_set, **arg_tars, **arg_env, **arg_cmd;
@@ -71,6 +71,9 @@ const struct poptOption image_import_options[] = {
 	{ "initramfs", 0, POPT_ARG_STRING, &arg_initramfs, 0,
 		"instead of SOURCE: the root, for the kernel of --kernel",
 		"FILE" },
+	{ "template", 0, POPT_ARG_STRING, &arg_template, 0,
+		"instead of SOURCE: its name on another machine, for the "
+		"drivers proxmox and tart", "TEMPLATE" },
 	{ "max-size", 0, POPT_ARG_STRING, &arg_max_size, 0,
 		"refuse more than that when unpacked (16G)", "SIZE" },
 	KERNEL_OPTIONS, POPT_TABLEEND
@@ -225,7 +228,11 @@ cmd_image_import(int argc, const char **argv, struct err *err)
 	CLEANUP_IMAGE_SPEC struct image_spec spec = IMAGE_SPEC_INIT;
 
 	spec.max_size = IMPORT_MAX;
-	if (argc != (arg_initramfs ? 1 : 2))
+	if (arg_template && arg_initramfs)
+		return cmd_usage(err, "--template and --initramfs exclude each other");
+	if (arg_template && argc != 1)
+		return cmd_usage(err, "--template is elsewhere: give NAME, and no SOURCE");
+	if (argc != (arg_initramfs || arg_template ? 1 : 2))
 		return cmd_usage(err, arg_initramfs ?
 				"--initramfs is itself the root: give NAME, "
 				"and no SOURCE" :
@@ -235,8 +242,11 @@ cmd_image_import(int argc, const char **argv, struct err *err)
 			&spec.max_size, err))
 		return err_status(err->code);
 	spec.name = argv[argc - 1];
-	spec.base = arg_initramfs ? "initramfs" : "import";
-	spec.source = arg_initramfs ? NULL : argv[0];
+	spec.base = arg_initramfs ? "initramfs" :
+		arg_template	  ? "template" :
+				    "import";
+	spec.source = arg_initramfs || arg_template ? NULL : argv[0];
+	spec.template = arg_template;
 	spec.initramfs = arg_initramfs;
 	spec.ref = arg_ref;
 	spec.kernel = arg_kernel;

@@ -140,8 +140,7 @@ fill_numbers(struct config *c, struct vm_boot *boot, struct err *err)
 static int
 check_names(const struct vm_spec *s, struct err *err)
 {
-	if (strcmp(s->net, "none") != 0 && !usernet_mode(s->net) &&
-		!net_is_tap(s))
+	if (vm_has_lease(s) && !usernet_mode(s->net) && !net_is_tap(s))
 		return err_set(err, ERR_USAGE,
 			"--net: '%.40s' is not none, user, user+loopback or "
 			"tap",

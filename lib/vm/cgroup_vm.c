@@ -50,6 +50,10 @@ limits_of(struct state *st, const struct vm_spec *spec,
 		.io_weight = spec->limits.io_weight,
 		.disk_rate = spec->limits.disk_rate,
 		.disk = sb.st_dev };
+	if (driver.elsewhere) { /* here is only what speaks to it */
+		ret->cpus = 1;
+		ret->memory = OVERHEAD_MACHINE;
+	}
 	if (!ret->pids && h->controllers & 1u << CGROUP_PIDS)
 		ret->pids = driver.machine ? PIDS_MACHINE : PIDS_PLACE;
 	return 0;

@@ -130,13 +130,14 @@ check_device(struct doctor *d, const char *check, const char *path,
 	}
 }
 
-/* Keeps the first name it is given. */
+/* Keeps the first name of one that has a kernel. */
 static int
 first_image(struct json *row, void *arg)
 {
 	char **name = arg;
 
-	if (!*name && !strcmp(json_str(row, "state", ""), "ready"))
+	if (!*name && !strcmp(json_str(row, "state", ""), "ready") &&
+		strcmp(json_str(row, "base", ""), "template") != 0)
 		*name = xstrdup(json_str(row, "name", ""));
 	json_free(row);
 	return 0;

@@ -9,6 +9,8 @@
 
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
+#include "lib/state/config.h"
+#include "lib/state/config_keys.h"
 #include "lib/state/state.h"
 #include "lib/vm/accel.h"
 #include "lib/vm/image.h"
@@ -20,6 +22,7 @@
 
 #define ANSWER_MAX (1u << 20)
 #define ANSWER_TIMEOUT 10000 /* ms */
+#define DESTROY_TIMEOUT 120000 /* ms; tasks of another machine */
 
 /* ---- which there are ---- */
 
@@ -32,6 +35,8 @@ static const struct driver known[] = {
 		.nets = "none tap" },
 	{ "firecracker", .machine = true, .vsock = true, .restart = true,
 		.nets = "none" },
+	{ "proxmox", .elsewhere = true, .nets = "driver" },
+	{ "tart", .elsewhere = true, .nets = "driver" },
 };
 
 const char *
@@ -53,6 +58,7 @@ ask_caps(const char *name, struct driver *ret, struct err *err)
 		.vsock = !strcmp(json_str(caps, "channel", ""), "vsock"),
 		.qmp = !strcmp(json_str(caps, "monitor", ""), "qmp"),
 		.disks = json_bool(caps, "disks", false),
+		.elsewhere = json_bool(caps, "elsewhere", false),
 		.restart = !strcmp(json_str(caps, "halt", ""), "reboot") };
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
 	nets = json_get(caps, "net");
@@ -129,7 +135,7 @@ net_spec(const struct vm_spec *vm, const struct vm_address *a,
 	struct json *o = json_object();
 
 	json_put_str(o, "mode", vm->net);
-	if (!strcmp(vm->net, "none"))
+	if (!vm_has_lease(vm))
 		return o;
 	put_address(o, "address", a->address);
 	json_put_int(o, "prefix", s->prefix);
@@ -152,6 +158,22 @@ check_disks(const struct driver *d, const struct vm_spec *vm,
 		return err_set(err, ERR_USAGE,
 			"--disk: the root of image '%s' is its initramfs",
 			image->name);
+	return 0;
+}
+
+static int
+check_image(const struct driver *d, const struct image *image,
+	struct err *err)
+{
+	if (d->elsewhere && !image->template)
+		return err_set(err, ERR_USAGE,
+			"driver '%s' needs an image that is a template there: "
+			"make one with 'forge-vm image import --template'",
+			d->name);
+	if (!d->elsewhere && image->template)
+		return err_set(err, ERR_USAGE,
+			"image '%s' is a template of another machine, which "
+			"driver '%s' cannot boot", image->name, d->name);
 	return 0;
 }
 
@@ -189,6 +211,32 @@ tree_spec(struct state *st, const struct image *image)
 	json_put_str(o, "path", path);
 	json_put_int(o, "id_base", base);
 	return o;
+}
+
+/* Those keys of [driver "NAME"] that are set. */
+static int
+put_config(struct state *st, const char *driver, struct json *o,
+	struct err *err)
+{
+	struct json *keys = json_object();
+	struct config *c;
+	size_t i;
+
+	json_put(o, "config", keys);
+	if (state_config(st, &c, err))
+		return -1;
+	for (i = 0; i < config_keys_count; i++) {
+		const struct config_key *k = &config_keys[i];
+		const char *value;
+
+		if (strcmp(k->section, "driver") != 0)
+			continue;
+		value = config_str(c, "driver", driver, k->key, NULL);
+		if (value)
+			json_put_str(keys, k->key, value);
+	}
+	json_put_str(o, "state", state_path(st));
+	return 0;
 }
 
 int
@@ -235,7 +283,7 @@ driver_spec(struct state *st, const struct vm_spec *vm,
 
 	if (driver_find(vm->driver, &d, err) || check_net(&d, vm->net, err))
 		return -1;
-	if (check_disks(&d, vm, image, err))
+	if (check_image(&d, image, err) || check_disks(&d, vm, image, err))
 		return -1;
 	if (d.machine && find_speed(st, &d, image, &accel, &khz, err))
 		return -1;
@@ -253,6 +301,11 @@ driver_spec(struct state *st, const struct vm_spec *vm,
 	json_put_str(o, "accel", accel);
 	json_put_int(o, "tsc_khz", khz);
 	json_put(o, "net", net_spec(vm, address, subnet));
+	json_put_str(o, "template", image->template);
+	if (d.elsewhere && put_config(st, d.name, o, err)) {
+		json_free(o);
+		return -1;
+	}
 	list = json_object();
 	json_put_int(list, "channel", fds->channel);
 	json_put_int(list, "console", fds->console);
@@ -278,8 +331,8 @@ prepare(struct proc *p, const char *driver, const char *verb, struct err *err)
 	return 0;
 }
 
-int
-driver_ask(const char *driver, const char *verb, const struct json *spec,
+static int
+ask(const char *driver, const char *verb, const struct json *spec, int timeout,
 	struct json **ret, struct err *err)
 {
 	CLEANUP_PROC struct proc p = PROC_INIT;
@@ -289,9 +342,58 @@ driver_ask(const char *driver, const char *verb, const struct json *spec,
 		return -1;
 	if (spec)
 		json_write(spec, &in);
-	if (proc_run(&p, &in, &out, ANSWER_MAX, ANSWER_TIMEOUT, err))
+	if (proc_run(&p, &in, &out, ANSWER_MAX, timeout, err))
 		return -1;
-	return json_parse(out.s, out.len, ret, err);
+	return ret ? json_parse(out.s, out.len, ret, err) : 0;
+}
+
+int
+driver_ask(const char *driver, const char *verb, const struct json *spec,
+	struct json **ret, struct err *err)
+{
+	return ask(driver, verb, spec, ANSWER_TIMEOUT, ret, err);
+}
+
+static struct json *
+elsewhere_spec(struct state *st, const char *vm)
+{
+	CLEANUP_FREE char *dir = xasprintf("%s/vm/%s", state_path(st), vm);
+	struct json *o = json_object();
+
+	json_put_str(o, "name", vm);
+	json_put_str(o, "dir", dir);
+	return o;
+}
+
+int
+driver_destroy(struct state *st, const char *driver, const char *vm,
+	struct err *err)
+{
+	CLEANUP_JSON struct json *spec = NULL;
+	struct driver d;
+
+	if (driver_find(driver, &d, err))
+		return -1;
+	if (!d.elsewhere)
+		return 0;
+	spec = elsewhere_spec(st, vm);
+	return put_config(st, driver, spec, err) ||
+			ask(driver, "destroy", spec, DESTROY_TIMEOUT, NULL,
+				err) ?
+		-1 :
+		0;
+}
+
+int
+driver_address(struct state *st, const char *driver, const char *vm,
+	char **ret, struct err *err)
+{
+	CLEANUP_JSON struct json *spec = elsewhere_spec(st, vm), *answer = NULL;
+
+	if (driver_ask(driver, "address", spec, &answer, err))
+		return -1;
+	*ret = xstrdup(json_str(answer, "address", ""));
+	return 0;
 }
 
 /* A spec is a few hundred bytes: a pipe takes it whole. */

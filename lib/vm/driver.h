@@ -12,6 +12,9 @@
  *		{"dir"} on stdin, of a VM that runs; for those that have an
  *		API socket.  stop takes "mode": "power-button" (asks the
  *		guest), "shutdown" (ends the guest), "vmm" (the hypervisor)
+ *	address	{"dir"} on stdin; stdout: {"address"}.  Of "elsewhere" only
+ *	destroy	{"name","dir","config"} on stdin: whatever boot began, there or
+ *		not, and however far: gone.  Of "elsewhere" only
  * Exit status 0, 30 not found, 31 exists, else failed with one line on
  * stderr.
  *
@@ -33,6 +36,14 @@
  * as 4 bytes, big-endian.  With "channel":"vsock" in the caps there is no
  * channel fd (-1).  dir is where the VM's files are.  tree is for drivers
  * whose caps say "root":"tree" (image_tree.h).
+ *
+ * Drivers whose caps say "elsewhere" have their VMs on another machine.  Then
+ * "template" is what that machine knows the image by, kernel, initramfs, root
+ * and accel are null, net is {"mode":"driver"} (it gives the address), and
+ * boot stays: it makes the VM, connects the channel to a
+ * `forge-init --guest` in it, or before it (--through), and ends when that
+ * does.  Before it makes anything it writes into dir what destroy needs to
+ * find it.  "config" has the keys of [driver "NAME"].
  *
  * What forge-vm must know of a driver before it can write a spec is in its
  * caps: struct driver.
@@ -59,6 +70,7 @@ struct driver {
 	bool restart; /* "halt":"reboot": guests end by that */
 	bool disks; /* "disks": takes those of the spec */
 	bool tree; /* "root":"tree": wants a directory, not a disk */
+	bool elsewhere; /* on another machine, see above */
 	char nets[64]; /* "net": modes by spaces, the default first */
 };
 
@@ -74,6 +86,16 @@ int driver_find(const char *name, struct driver *ret, struct err *err)
  */
 int driver_net(const char *name, const char *wanted, const char **ret,
 	struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * After the end of the VM's boot, or of its supervisor; nothing for a driver
+ * that is not "elsewhere".  Until it succeeds there may be a machine left.
+ */
+int driver_destroy(struct state *st, const char *driver, const char *vm,
+	struct err *err) __attribute__((warn_unused_result));
+/* That of a VM elsewhere that is ready; "" where it has none. */
+int driver_address(struct state *st, const char *driver, const char *vm,
+	char **ret, struct err *err) __attribute__((warn_unused_result));
 
 /* What is to be made before a boot, once per image; else it is there. */
 int driver_prepare(struct state *st, const char *name,

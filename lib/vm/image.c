@@ -25,6 +25,7 @@ image_release(struct image *im)
 	free(im->name);
 	free(im->kernel);
 	free(im->initramfs);
+	free(im->template);
 	free(im->root);
 	free(im->rootfs);
 	json_free(im->manifest);
@@ -70,6 +71,10 @@ fill(struct state *st, const char *name, struct image *im, struct err *err)
 		image_manifest(dirfd, name, false, &im->manifest, err))
 		return -1;
 	im->name = xstrdup(name);
+	if (json_has(im->manifest, "template")) {
+		im->template = xstrdup(json_str(im->manifest, "template", ""));
+		return 0;
+	}
 	im->kernel = xasprintf("%s/" IMAGE_KERNEL, dir);
 	im->initramfs = xasprintf("%s/" IMAGE_INITRAMFS, dir);
 	if (json_has(im->manifest, "files." IMAGE_ROOT)) {

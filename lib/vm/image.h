@@ -8,8 +8,10 @@
  * it holds the lock run/image/NAME shared for its whole life; removing or
  * replacing takes it alone, and says so when it cannot.
  *
+ * A template is only a manifest: what it names is on another machine.
+ *
  * manifest.json: {"name","base","digest","created_at","kernel_version",
- * "rootfs","env":["A=B"],"user","workdir","entrypoint":[],"cmd":[],"files":
+ * "rootfs","env":["A=B"],"user","workdir","entrypoint":[],"cmd":[],"template","files":
  * {"kernel":{"size","sha256"},...}}.
  */
 #ifndef FORGE_VM_IMAGE_H
@@ -23,10 +25,11 @@ struct state;
 
 struct image {
 	char *name;
-	char *kernel; /* absolute paths */
+	char *kernel; /* absolute paths; NULL of a template */
 	char *initramfs;
 	char *root; /* or NULL */
 	char *rootfs; /* "erofs", or NULL */
+	char *template; /* its name on another machine (driver.h), or NULL */
 	struct json *manifest;
 	int lock; /* shared lock, or -1 */
 };

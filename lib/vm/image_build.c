@@ -63,7 +63,7 @@ build_release(struct build *b)
 static bool
 imports(const struct image_spec *spec)
 {
-	return spec->source || spec->initramfs;
+	return spec->source || spec->initramfs || spec->template;
 }
 
 static int
@@ -257,7 +257,9 @@ make(struct build *b, struct err *err)
 	json_put_str(b->manifest, "name", b->spec->name);
 	json_put_str(b->manifest, "base", b->spec->base);
 	json_put_int(b->manifest, "created_at", at);
-	if (build_kernel(b, err) || build_root(b, err))
+	if (b->spec->template)
+		json_put_str(b->manifest, "template", b->spec->template);
+	else if (build_kernel(b, err) || build_root(b, err))
 		return -1;
 	return write_manifest(b, err);
 }

@@ -41,6 +41,7 @@ struct image_spec {
 	 * or "-"; or initramfs is the root, a file for kernel.
 	 */
 	const char *source, *initramfs;
+	const char *template; /* neither: only its name on another machine */
 	const char *ref; /* which image of source, or NULL */
 	int64_t max_size; /* of all files of source */
 	const struct progress *bar; /* or NULL */

@@ -82,7 +82,8 @@ check_manifest(int dir, const struct json *m, const char *name, bool hash,
 		bool there = json_has(m, file_path(image_files[i], "sha256",
 			key, sizeof(key)));
 
-		if (!there && strcmp(image_files[i], IMAGE_ROOT) != 0)
+		if (!there && strcmp(image_files[i], IMAGE_ROOT) != 0 &&
+			!json_has(m, "template"))
 			return err_set(err, ERR_INVALID,
 				IMAGE_MANIFEST " lists no %s",
 				image_files[i]);
@@ -143,6 +144,9 @@ image_digest(const struct json *m)
 
 		buf_addf(&text, "cmd %s\n", s);
 	}
+	if (json_has(m, "template"))
+		buf_addf(&text, "template %s\n",
+			json_str(m, "template", ""));
 	digest_bytes(text.s, text.len, &d);
 	return xasprintf("sha256:%s", d.hex);
 }

@@ -31,6 +31,11 @@ image_import_check(const struct image_spec *spec, struct err *err)
 	if (spec->source && spec->initramfs)
 		return err_set(err, ERR_USAGE,
 			"--initramfs is itself the root: give no SOURCE");
+	if (spec->template)
+		return *spec->template && strlen(spec->template) < 256 ?
+			0 :
+			err_set(err, ERR_USAGE,
+				"--template: a name of 1 to 255 bytes");
 	if (spec->initramfs && !spec->kernel)
 		return err_set(err, ERR_USAGE,
 			"--initramfs needs --kernel: the two are a pair");

@@ -17,6 +17,7 @@
 #include "lib/state/event.h"
 #include "lib/state/state.h"
 #include "lib/vm/cgroup_vm.h"
+#include "lib/vm/driver.h"
 #include "lib/vm/lease.h"
 #include "lib/vm/net.h"
 #include "lib/base/banned.h"
@@ -73,7 +74,7 @@ reason_of(const char *supervisor)
 
 static int
 bury(struct repair *r, const char *name, const char *hypervisor,
-	const char *supervisor, struct err *err)
+	const char *supervisor, const char *driver, struct err *err)
 {
 	CLEANUP_CLOSE int lock = -1;
 
@@ -87,7 +88,8 @@ bury(struct repair *r, const char *name, const char *hypervisor,
 	if (r->dry)
 		return 0;
 	kill_process(hypervisor);
-	if (vm_cgroup_remove(r->st, name, err) || net_bury(r->db, name, err) ||
+	if (driver_destroy(r->st, driver, name, err) ||
+		vm_cgroup_remove(r->st, name, err) || net_bury(r->db, name, err) ||
 		vm_remove_files(r->st, name, err))
 		return -1;
 	return vm_ended(r->db, name, true, EXIT_PLACE, reason_of(supervisor),
@@ -99,7 +101,7 @@ bury_dead(struct repair *r, struct err *err)
 {
 	static const char sql[] =
 		"SELECT name, coalesce(hypervisor, ''), "
-		"coalesce(supervisor, '') FROM vm WHERE "
+		"coalesce(supervisor, ''), driver FROM vm WHERE "
 		"state IN ('starting', 'running', 'paused', 'stopping')";
 	CLEANUP_ARGV struct argv list = ARGV_INIT;
 	CLEANUP_ROWS struct db_rows *rows = NULL;
@@ -112,13 +114,15 @@ bury_dead(struct repair *r, struct err *err)
 		argv_push(&list, db_text(rows, 0));
 		argv_push(&list, db_text(rows, 1));
 		argv_push(&list, db_text(rows, 2));
+		argv_push(&list, db_text(rows, 3));
 	}
 	if (rc)
 		return -1;
 	db_done(rows);
 	rows = NULL;
-	for (i = 0; i < list.n; i += 3)
-		if (bury(r, list.v[i], list.v[i + 1], list.v[i + 2], err))
+	for (i = 0; i < list.n; i += 4)
+		if (bury(r, list.v[i], list.v[i + 1], list.v[i + 2],
+			    list.v[i + 3], err))
 			return -1;
 	return 0;
 }

@@ -177,6 +177,22 @@ start_exec(struct supervisor *s)
 	return exec_client_open(&s->exec, s->boot->exec, fds[0], &s->err);
 }
 
+/* Of a VM elsewhere: what its driver found. */
+static int
+find_address(struct supervisor *s)
+{
+	CLEANUP_FREE char *address = NULL;
+	const struct vm_spec *spec = &s->boot->spec;
+
+	if (!s->driver.elsewhere)
+		return 0;
+	return driver_address(s->st, spec->driver, spec->name, &address,
+		       &s->err) ||
+			vm_set_address(s->db, spec->name, address, &s->err) ?
+		-1 :
+		0;
+}
+
 static void
 notify(struct supervisor *s)
 {
@@ -212,7 +228,8 @@ on_ready(struct supervisor *s)
 	json_put_int(took, "ready_ms", clock_mono() - s->started);
 	timings_lap(&s->timings, TIMING_AGENT);
 	json_put(took, "phases_ms", timings_json(&s->timings));
-	if (vm_ready(s->db, s->boot->spec.name, took, &s->err)) {
+	if (find_address(s) ||
+		vm_ready(s->db, s->boot->spec.name, took, &s->err)) {
 		kill_hypervisor(s);
 		return;
 	}
@@ -690,6 +707,12 @@ finish(struct supervisor *s)
 		log_error("vm.wait", "name", name, "error", err.msg, NULL);
 	if (!s->row)
 		return;
+	if (driver_destroy(s->st, s->boot->spec.driver, name, &err)) {
+		/* The row stays as it is: who repairs tries again. */
+		log_error("vm.destroy", "name", name, "error", err.msg, "hint",
+			"forge-vm fsck tries again", NULL);
+		return;
+	}
 	if (vm_cgroup_remove(s->st, name, &err))
 		log_error("vm.cgroup", "name", name, "error", err.msg, NULL);
 	if (net_down(&s->net, &err))

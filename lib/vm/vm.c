@@ -48,8 +48,10 @@ admit(struct db *db, const struct limits *l, const struct vm_spec *spec,
 	struct err *err)
 {
 	static const char sql[] =
-		"SELECT count(*), coalesce(sum(memory_mb), 0), "
-		"coalesce(sum(cpus), 0) FROM vm WHERE " LIVE;
+		"SELECT count(*), "
+		"coalesce(sum(memory_mb) FILTER (WHERE net <> 'driver'), 0), "
+		"coalesce(sum(cpus) FILTER (WHERE net <> 'driver'), 0) "
+		"FROM vm WHERE " LIVE;
 	CLEANUP_ROWS struct db_rows *rows = NULL;
 	char have[16], max[16];
 	int64_t memory;
@@ -62,6 +64,8 @@ admit(struct db *db, const struct limits *l, const struct vm_spec *spec,
 		return err_set(err, ERR_LIMIT,
 			"%lld VMs run and forge.max-vms is %lld",
 			(long long)db_int(rows, 0), (long long)l->vms);
+	if (!strcmp(spec->net, "driver"))
+		return 0; /* memory and CPUs of another machine */
 	memory = db_int(rows, 1) << 20;
 	if (l->memory >= 0 && memory + spec->memory > l->memory)
 		return err_set(err, ERR_LIMIT,
@@ -132,12 +136,19 @@ use_image(struct db *db, const char *image, struct err *err)
 		NULL, err, DB_S(image), DB_I(clock_wall()));
 }
 
+bool
+vm_has_lease(const struct vm_spec *spec)
+{
+	return strcmp(spec->net, "none") != 0 &&
+		strcmp(spec->net, "driver") != 0;
+}
+
 static int
 give_address(struct db *db, const struct subnet *s,
 	const struct vm_spec *spec, struct vm_address *ret, struct err *err)
 {
 	*ret = (struct vm_address){ 0 };
-	if (!strcmp(spec->net, "none"))
+	if (!vm_has_lease(spec))
 		return 0;
 	if (lease_add(db, s, spec->name, spec->name, &ret->address, err))
 		return -1;
@@ -196,6 +207,14 @@ vm_booting(struct db *db, const char *name, const char *hypervisor,
 	if (!db_lazy(db, false, &later))
 		return rc;
 	return rc ? -1 : err_set(err, later.code, "%s", later.msg);
+}
+
+int
+vm_set_address(struct db *db, const char *name, const char *address,
+	struct err *err)
+{
+	return db_run(db, "UPDATE vm SET address = nullif(?2, '') "
+		"WHERE name = ?1", NULL, err, DB_S(name), DB_S(address));
 }
 
 int
@@ -289,9 +308,10 @@ vm_ended(struct db *db, const char *name, bool crashed, int status,
 
 #define COLUMNS                                                           \
 	"json_object('name', v.name, 'state', v.state, 'image', v.image, " \
-	"'driver', v.driver, 'net', v.net, 'egress', v.egress, 'address', iif(l.address IS "  \
-	"NULL, NULL, format('%d.%d.%d.%d', l.address >> 24, "             \
-	"l.address >> 16 & 255, l.address >> 8 & 255, l.address & 255)), " \
+	"'driver', v.driver, 'net', v.net, 'egress', v.egress, 'address', " \
+	"iif(l.address IS NULL, v.address, format('%d.%d.%d.%d', "        \
+	"l.address >> 24, l.address >> 16 & 255, l.address >> 8 & 255, "  \
+	"l.address & 255)), "                                             \
 	"'mac', v.mac, 'cpus', v.cpus, 'memory_mb', v.memory_mb, "        \
 	"'supervisor', v.supervisor, 'hypervisor', v.hypervisor, "        \
 	"'status', v.status, 'reason', v.reason, 'ttl_ms', "              \

@@ -34,7 +34,7 @@ struct vm_spec {
 	const char *name;
 	const char *image;
 	const char *driver; /* "qemu" */
-	const char *net; /* "none", "tap" (net.h), or see usernet.h */
+	const char *net; /* "none", "tap" (net.h), "driver", or usernet.h */
 	const char *egress; /* of a tap: as egress.h has it; else NULL */
 	int cpus;
 	int64_t memory; /* bytes, whole MiB */
@@ -65,6 +65,11 @@ int vm_create(struct state *st, const struct vm_spec *spec,
 int vm_booting(struct db *db, const char *name, const char *hypervisor,
 	struct err *err) __attribute__((warn_unused_result));
 /* took: {"phase": ms, ...}; taken over. */
+/* Does a VM of that network have an address of ours? */
+bool vm_has_lease(const struct vm_spec *spec);
+/* The address that its driver gave it. */
+int vm_set_address(struct db *db, const char *name, const char *address,
+	struct err *err) __attribute__((warn_unused_result));
 int vm_ready(struct db *db, const char *name, struct json *took,
 	struct err *err) __attribute__((warn_unused_result));
 /* It stands still, or goes on. */

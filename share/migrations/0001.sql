@@ -55,6 +55,7 @@ CREATE TABLE vm (
 	cpus INTEGER NOT NULL,
 	memory_mb INTEGER NOT NULL,
 	mac TEXT,
+	address TEXT,             -- of a driver that gives it, see driver.h
 	supervisor TEXT,          -- identity of the process, see proc.h
 	hypervisor TEXT,          -- likewise
 	keep INTEGER NOT NULL DEFAULT 0, -- 1: stays as a row when it ends
