@@ -69,9 +69,12 @@ BINS := $(PROGS:%=$(BUILD)/bin/%) $(PLAIN:%=$(BUILD)/bin/%)
 RECIPES := $(patsubst share/%,$(BUILD)/libexec/%,$(wildcard share/recipes/*))
 SHARED := $(patsubst share/%,$(BUILD)/share/forge/%,\
 	$(wildcard share/providers/*/* share/formats/*.jq))
-HELPERS := $(DRIVERS:%=$(BUILD)/libexec/%) $(BUILD)/libexec/forge-init \
-	$(BUILD)/libexec/forge-net $(BUILD)/libexec/forge-stream \
-	$(BUILD)/libexec/webhook
+# Drivers that are scripts, and what drivers have in common.
+SCRIPTS := $(patsubst drivers/%,$(BUILD)/libexec/%,\
+	$(wildcard drivers/driver-* drivers/ssh-*))
+HELPERS := $(SCRIPTS) $(DRIVERS:%=$(BUILD)/libexec/%) \
+	$(BUILD)/libexec/forge-init $(BUILD)/libexec/forge-net \
+	$(BUILD)/libexec/forge-stream $(BUILD)/libexec/webhook
 
 all: $(BINS) $(HELPERS) $(RECIPES) $(SHARED) completions
 .PHONY: all FORCE
@@ -142,6 +145,10 @@ $(BUILD)/libexec/driver-$(1): $(patsubst %.c,$(BUILD)/obj/%.o,\
 		$(BUILD)/libforge.a $$(LIBS)
 endef
 $(foreach d,$(DRIVERS:driver-%=%),$(eval $(call driver,$(d))))
+
+$(SCRIPTS): $(BUILD)/libexec/%: drivers/%
+	@mkdir -p $(@D)
+	$(INSTALL) -m 755 $< $@
 
 $(BUILD)/libexec/recipes/%: share/recipes/%
 	@mkdir -p $(@D)

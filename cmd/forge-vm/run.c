@@ -150,7 +150,8 @@ check_names(const struct vm_spec *s, struct err *err)
 			"--egress needs --net tap, not %.40s", s->net);
 	return parse_name(s->name, "--name", err) ||
 			parse_name(s->image, "--image", err) ||
-			parse_name(s->driver, "--driver", err) ?
+			parse_name(s->driver, "--driver", err) ||
+			driver_check_name(s->driver, s->name, err) ?
 		-1 :
 		0;
 }

@@ -22,6 +22,8 @@
 
 #define ANSWER_MAX (1u << 20)
 #define ANSWER_TIMEOUT 10000 /* ms */
+/* A DNS label has 63, "forge-", 12 digits and "-" are ours. */
+#define ELSEWHERE_NAME_MAX 44
 #define DESTROY_TIMEOUT 120000 /* ms; tasks of another machine */
 
 /* ---- which there are ---- */
@@ -84,6 +86,21 @@ driver_find(const char *name, struct driver *ret, struct err *err)
 			return 0;
 		}
 	return ask_caps(name, ret, err);
+}
+
+int
+driver_check_name(const char *driver, const char *vm, struct err *err)
+{
+	struct driver d;
+
+	if (driver_find(driver, &d, err))
+		return -1;
+	if (!d.elsewhere || (strlen(vm) <= ELSEWHERE_NAME_MAX &&
+		!vm[strspn(vm, "abcdefghijklmnopqrstuvwxyz0123456789-")]))
+		return 0;
+	return err_set(err, ERR_USAGE,
+		"--name: '%s': driver '%s' takes at most %d of a-z, 0-9 and -",
+		vm, driver, ELSEWHERE_NAME_MAX);
 }
 
 static bool
@@ -222,9 +239,10 @@ put_config(struct state *st, const char *driver, struct json *o,
 	struct config *c;
 	size_t i;
 
-	json_put(o, "config", keys);
-	if (state_config(st, &c, err))
+	if (state_config(st, &c, err)) {
+		json_free(keys);
 		return -1;
+	}
 	for (i = 0; i < config_keys_count; i++) {
 		const struct config_key *k = &config_keys[i];
 		const char *value;
@@ -235,6 +253,7 @@ put_config(struct state *st, const char *driver, struct json *o,
 		if (value)
 			json_put_str(keys, k->key, value);
 	}
+	json_put(o, "config", keys);
 	json_put_str(o, "state", state_path(st));
 	return 0;
 }
@@ -307,8 +326,9 @@ driver_spec(struct state *st, const struct vm_spec *vm,
 		return -1;
 	}
 	list = json_object();
-	json_put_int(list, "channel", fds->channel);
-	json_put_int(list, "console", fds->console);
+	json_put_int(list, "channel",
+		d.elsewhere ? STDOUT_FILENO : fds->channel);
+	json_put_int(list, "console", d.elsewhere ? -1 : fds->console);
 	json_put_int(list, "net", fds->net);
 	json_put_int(list, "monitor", fds->monitor);
 	json_put_int(list, "memory", fds->memory);
@@ -384,6 +404,48 @@ driver_destroy(struct state *st, const char *driver, const char *vm,
 		0;
 }
 
+static int
+list_one(struct state *st, const char *driver, struct argv *ret,
+	struct err *err)
+{
+	CLEANUP_JSON struct json *spec = json_object(), *answer = NULL;
+	CLEANUP_JSON struct json *names = NULL;
+	size_t i, n;
+
+	if (put_config(st, driver, spec, err) ||
+		driver_ask(driver, "list", spec, &answer, err))
+		return -1;
+	names = json_get(answer, "names");
+	n = names ? json_len(names, "") : 0;
+	for (i = 0; i < n; i++) {
+		CLEANUP_JSON struct json *name = json_at(names, i);
+
+		argv_push(ret, json_str(name, "", ""));
+		argv_push(ret, driver);
+	}
+	return 0;
+}
+
+int
+driver_list(struct state *st, struct argv *ret, struct err *err)
+{
+	CLEANUP_ARGV struct argv names = ARGV_INIT;
+	struct config *c;
+	size_t i;
+
+	if (state_config(st, &c, err))
+		return -1;
+	config_names(c, "driver", &names);
+	for (i = 0; i < names.n; i++) {
+		struct driver d;
+
+		if (driver_find(names.v[i], &d, err) ||
+			(d.elsewhere && list_one(st, d.name, ret, err)))
+			return -1;
+	}
+	return 0;
+}
+
 int
 driver_address(struct state *st, const char *driver, const char *vm,
 	char **ret, struct err *err)
@@ -413,7 +475,8 @@ send_spec(struct child *c, const struct json *spec, struct err *err)
 
 int
 driver_boot(const char *driver, const struct json *spec,
-	const struct proc_cgroup *cgroup, struct child *ret, struct err *err)
+	const struct proc_cgroup *cgroup, int channel, struct child *ret,
+	struct err *err)
 {
 	static const char *const fds[] = { "fds.channel", "fds.console",
 		"fds.net", "fds.monitor",
@@ -424,7 +487,9 @@ driver_boot(const char *driver, const struct json *spec,
 	if (prepare(&p, driver, "boot", err))
 		return -1;
 	p.in = PROC_PIPE;
-	p.out = PROC_NULL;
+	p.out = json_int(spec, "fds.channel", -1) == STDOUT_FILENO ?
+		channel :
+		PROC_NULL;
 	p.err = PROC_PIPE;
 	p.parent_death = SIGKILL;
 	p.cgroup = cgroup;
@@ -432,7 +497,7 @@ driver_boot(const char *driver, const struct json *spec,
 	for (i = 0; i < ARRAY_SIZE(fds); i++) {
 		int fd = (int)json_int(spec, fds[i], -1);
 
-		if (fd >= 0)
+		if (fd > STDERR_FILENO)
 			p.pass[p.npass++] = fd;
 	}
 	if (proc_spawn(&p, ret, err))

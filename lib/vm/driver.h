@@ -13,7 +13,9 @@
  *		API socket.  stop takes "mode": "power-button" (asks the
  *		guest), "shutdown" (ends the guest), "vmm" (the hypervisor)
  *	address	{"dir"} on stdin; stdout: {"address"}.  Of "elsewhere" only
- *	destroy	{"name","dir","config"} on stdin: whatever boot began, there or
+ *	list	{"state","config"} on stdin; stdout: {"names":[]}, of all VMs
+ *		there that are of that state directory.  Of "elsewhere" only
+ *	destroy	{"name","dir","state","config"} on stdin: whatever boot began, there or
  *		not, and however far: gone.  Of "elsewhere" only
  * Exit status 0, 30 not found, 31 exists, else failed with one line on
  * stderr.
@@ -40,8 +42,8 @@
  * Drivers whose caps say "elsewhere" have their VMs on another machine.  Then
  * "template" is what that machine knows the image by, kernel, initramfs, root
  * and accel are null, net is {"mode":"driver"} (it gives the address), and
- * boot stays: it makes the VM, connects the channel to a
- * `forge-init --guest` in it, or before it (--through), and ends when that
+ * boot stays: it makes the VM, connects the channel, which is its stdout
+ * (fds.channel 1, the one fd), to a `forge-init --guest` in it, or before it (--through), and ends when that
  * does.  Before it makes anything it writes into dir what destroy needs to
  * find it.  "config" has the keys of [driver "NAME"].
  *
@@ -53,6 +55,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "lib/base/argv.h"
 #include "lib/base/json.h"
 #include "lib/base/proc.h"
 
@@ -79,6 +82,9 @@ const char *driver_known(size_t i);
 /* A table for those that come with forge; others are asked for their caps. */
 int driver_find(const char *name, struct driver *ret, struct err *err)
 	__attribute__((warn_unused_result));
+/* Can a VM of it be called so?  Those elsewhere are by a part of a DNS name. */
+int driver_check_name(const char *driver, const char *vm, struct err *err)
+	__attribute__((warn_unused_result));
 
 /*
  * The network when --net does not say: wanted (of the configuration, or
@@ -93,6 +99,12 @@ int driver_net(const char *name, const char *wanted, const char **ret,
  */
 int driver_destroy(struct state *st, const char *driver, const char *vm,
 	struct err *err) __attribute__((warn_unused_result));
+/*
+ * The VMs elsewhere that are of this state directory, by all drivers that the
+ * configuration has a section for: name and driver in turn.
+ */
+int driver_list(struct state *st, struct argv *ret, struct err *err)
+	__attribute__((warn_unused_result));
 /* That of a VM elsewhere that is ready; "" where it has none. */
 int driver_address(struct state *st, const char *driver, const char *vm,
 	char **ret, struct err *err) __attribute__((warn_unused_result));
@@ -123,11 +135,11 @@ int driver_ask(const char *driver, const char *verb, const struct json *spec,
 
 /*
  * Boot: the child is the hypervisor.  Its stderr is child.err, its death by
- * signal follows ours.  The fds named in spec are passed on.  It begins in
- * cgroup (or NULL).
+ * signal follows ours.  The fds named in spec are passed on; where fds.channel
+ * is 1, that is channel.  It begins in cgroup (or NULL).
  */
 int driver_boot(const char *driver, const struct json *spec,
-	const struct proc_cgroup *cgroup, struct child *ret, struct err *err)
-	__attribute__((warn_unused_result));
+	const struct proc_cgroup *cgroup, int channel, struct child *ret,
+	struct err *err) __attribute__((warn_unused_result));
 
 #endif

@@ -72,7 +72,8 @@ print_caps(const struct driver_program *p, struct err *err)
 	json_push_str(verbs, "argv");
 	json_push_str(verbs, "boot");
 	for (v = p->verbs; v && v->name; v++)
-		json_push_str(verbs, v->name);
+		if (strcmp(v->name, "boot") != 0)
+			json_push_str(verbs, v->name);
 	json_put(o, "verbs", verbs);
 	p->caps(o);
 	return driver_print(o, err);

@@ -32,7 +32,10 @@ struct driver_program {
 	int (*check)(const char **ret_fix, struct err *why);
 	const char *program; /* of argv[0], looked up in PATH */
 	const char *package; /* what to install when it is not there */
-	/* Verbs beyond caps, argv and boot, or NULL: each gets the spec. */
+	/*
+	 * Verbs beyond caps, argv and boot, or NULL: each gets the spec.  One
+	 * that is called boot is for drivers that do not become argv.
+	 */
 	const struct driver_verb *verbs;
 };
 

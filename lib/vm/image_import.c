@@ -21,6 +21,11 @@
 #define INITRAMFS_MAX ((size_t)512 << 20)
 #define STDIN "-"
 
+/* Safe as a word of a shell, and of a URL. */
+#define TEMPLATE_CHARS \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" \
+	"0123456789._:/@-"
+
 int
 image_import_check(const struct image_spec *spec, struct err *err)
 {
@@ -32,10 +37,13 @@ image_import_check(const struct image_spec *spec, struct err *err)
 		return err_set(err, ERR_USAGE,
 			"--initramfs is itself the root: give no SOURCE");
 	if (spec->template)
-		return *spec->template && strlen(spec->template) < 256 ?
+		return *spec->template && strlen(spec->template) < 256 &&
+				!spec->template[strspn(spec->template,
+					TEMPLATE_CHARS)] ?
 			0 :
-			err_set(err, ERR_USAGE,
-				"--template: a name of 1 to 255 bytes");
+			err_set(err, ERR_USAGE, "--template: '%.40s' is not 1 "
+				"to 255 of letters, digits and ._:/@-",
+				spec->template);
 	if (spec->initramfs && !spec->kernel)
 		return err_set(err, ERR_USAGE,
 			"--initramfs needs --kernel: the two are a pair");

@@ -28,6 +28,7 @@ struct repair {
 	struct state *st;
 	struct db *db;
 	bool dry;
+	bool elsewhere; /* other machines are asked as well */
 	void (*told)(const char *line, void *arg);
 	void *arg;
 };
@@ -77,6 +78,7 @@ bury(struct repair *r, const char *name, const char *hypervisor,
 	const char *supervisor, const char *driver, struct err *err)
 {
 	CLEANUP_CLOSE int lock = -1;
+	struct driver d;
 
 	if (state_lock(r->st, "vm", name, 0, 0, &lock, err)) {
 		if (err->code != ERR_BUSY)
@@ -84,6 +86,11 @@ bury(struct repair *r, const char *name, const char *hypervisor,
 		*err = ERR_INIT;
 		return 0; /* alive */
 	}
+	if (driver_find(driver, &d, err))
+		return -1;
+	/* Another machine takes its time; that is for fsck. */
+	if (d.elsewhere && !r->elsewhere)
+		return r->dry ? 0 : vm_stopping(r->db, name, err);
 	tell(r, "vm '%s': its supervisor is dead", name);
 	if (r->dry)
 		return 0;
@@ -213,17 +220,52 @@ check_cgroups(struct repair *r, struct err *err)
 	return 0;
 }
 
+/* Of a driver that cannot be asked just now, what is there stays. */
+static int
+check_elsewhere(struct repair *r, struct err *err)
+{
+	CLEANUP_ARGV struct argv list = ARGV_INIT;
+	size_t i;
+
+	if (driver_list(r->st, &list, err)) {
+		tell(r, "VMs on other machines: %s", err->msg);
+		*err = ERR_INIT;
+		return 0;
+	}
+	for (i = 0; i < list.n; i += 2) {
+		CLEANUP_FREE char *state = NULL;
+		CLEANUP_CLOSE int lock = -1;
+		struct err unsafe = ERR_INIT;
+		int rc;
+
+		if (parse_name(list.v[i], "VM", &unsafe))
+			continue; /* not one of ours */
+		rc = is_dead(r, list.v[i], &state, &lock, err);
+		if (rc < 0)
+			return -1;
+		if (!rc)
+			continue;
+		tell(r, "vm '%s': nobody here knows what runs by driver '%s'",
+			list.v[i], list.v[i + 1]);
+		if (!r->dry &&
+			driver_destroy(r->st, list.v[i + 1], list.v[i], err))
+			return -1;
+	}
+	return 0;
+}
+
 int
 vm_fsck(struct state *st, bool dry,
 	void (*told)(const char *line, void *arg), void *arg, struct err *err)
 {
-	struct repair r = { .st = st, .dry = dry, .told = told, .arg = arg };
+	struct repair r = { .st = st, .dry = dry, .elsewhere = true,
+		.told = told, .arg = arg };
 	int fd, rc = 0;
 	struct dirent *e;
 	DIR *d;
 
-	if (vm_repair(st, dry, told, arg, err) || state_db(st, &r.db, err) ||
-		check_cgroups(&r, err))
+	if (state_db(st, &r.db, err) || bury_dead(&r, err) ||
+		check_cgroups(&r, err) || check_elsewhere(&r, err))
 		return -1;
 	fd = openat(state_dir(st), "vm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -245,10 +287,11 @@ vm_fsck(struct state *st, bool dry,
 
 static int
 identities(struct db *db, const char *name, char **ret_supervisor,
-	char **ret_hypervisor, struct err *err)
+	char **ret_hypervisor, char **ret_driver, struct err *err)
 {
 	static const char sql[] =
-		"SELECT supervisor, hypervisor FROM vm WHERE name = ?1";
+		"SELECT supervisor, hypervisor, driver FROM vm "
+		"WHERE name = ?1";
 	CLEANUP_ROWS struct db_rows *rows = NULL;
 	int rc;
 
@@ -263,6 +306,7 @@ identities(struct db *db, const char *name, char **ret_supervisor,
 			name);
 	*ret_supervisor = xstrdup_null(db_text(rows, 0));
 	*ret_hypervisor = xstrdup_null(db_text(rows, 1));
+	*ret_driver = xstrdup(db_text(rows, 2));
 	return 0;
 }
 
@@ -285,17 +329,19 @@ int
 vm_destroy(struct state *st, const char *name, struct err *err)
 {
 	CLEANUP_FREE char *supervisor = NULL, *hypervisor = NULL;
+	CLEANUP_FREE char *driver = NULL;
 	CLEANUP_CLOSE int lock = -1;
 	struct db *db;
 
 	if (state_db(st, &db, err) ||
-		identities(db, name, &supervisor, &hypervisor, err))
+		identities(db, name, &supervisor, &hypervisor, &driver, err))
 		return -1;
 	kill_process(supervisor);
 	if (state_lock(st, "vm", name, 0, KILL_WAIT, &lock, err))
 		return err_wrap(err, "VM '%s' does not end", name);
 	kill_process(hypervisor);
-	if (vm_cgroup_remove(st, name, err) || net_bury(db, name, err) ||
+	if (driver_destroy(st, driver, name, err) ||
+		vm_cgroup_remove(st, name, err) || net_bury(db, name, err) ||
 		vm_remove_files(st, name, err))
 		return -1;
 	return forget(db, name, err);

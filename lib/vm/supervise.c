@@ -616,7 +616,7 @@ hypervisor_start(struct supervisor *s, struct err *err)
 		    &s->subnet, &list, &spec, err) ||
 		vm_cgroup_make(s->st, &s->boot->spec, &s->cgroup, err) ||
 		driver_boot(s->boot->spec.driver, spec, &s->cgroup.join,
-			&s->hypervisor, err))
+			channel, &s->hypervisor, err))
 		return -1;
 	(void)fd_nonblock(s->hypervisor.err, true); /* a pipe */
 	timings_lap(&s->timings, TIMING_FORK);
