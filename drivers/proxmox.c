@@ -194,13 +194,11 @@ list(const struct json *spec, struct err *err)
 	CLEANUP_FREE char *prefix = label_prefix(spec);
 	struct listing l = { prefix, json_array() };
 	CLEANUP_PVE struct pve *p = NULL;
+	int rc = pve_open(config, &p, err) || each_vm(p, take_name, &l, err);
 
 	o = json_object();
 	json_put(o, "names", l.names);
-	return pve_open(config, &p, err) || each_vm(p, take_name, &l, err) ||
-			driver_print(o, err) ?
-		-1 :
-		0;
+	return rc || driver_print(o, err) ? -1 : 0;
 }
 
 /* ---- address ---- */
