@@ -9,6 +9,7 @@
 #include "lib/base/proc.h"
 #include "lib/net/web.h"
 #include "lib/runner/fleet.h"
+#include "lib/runner/openmetrics_rate.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
 #include "lib/state/metrics.h"
@@ -177,7 +178,7 @@ openmetrics(struct state *st, struct buf *out, struct err *err)
 	if (state_db(st, &db, err) ||
 		metrics_write(db, table, ARRAY_SIZE(table), out, err) ||
 		write_pools(st, out, err) || write_watch(st, db, out, err) ||
-		write_vms(st, out, err))
+		openmetrics_rate(st, out, err) || write_vms(st, out, err))
 		return -1;
 	buf_adds(out, "# EOF\n");
 	return 0;

@@ -95,6 +95,7 @@ for f in text_string_to_metric_families(sys.stdin.read()):
 	forge_watch_up{} 0
 	forge_events_total{} 0
 	forge_build{version=$(forge-watch --version | awk '{ print $NF }')} 1
+	forge_github_blocked_seconds{github=fake} 0
 	forge_vm_memory_bytes{} 0
 	forge_vm_cpus{} 0
 	forge_leases{} 0
@@ -127,6 +128,28 @@ for f in text_string_to_metric_families(sys.stdin.read()):
 	forge-runner list --all -q .name | xargs forge-runner rm
 	forge-watch metrics | openmetrics >after
 	grep -qx 'forge_runners_ended_total{pool=here,result=succeeded} 1' after
+}
+
+@test "metrics: what is left of GitHub's budgets, and a refusal" {
+	forge-runner check >/dev/null || true
+	forge-runner sync --jobs
+	forge-watch metrics | openmetrics >samples
+	limit=$(sed -n 's/^forge_github_rate_limit{budget=core,github=fake} //p' samples)
+	left=$(sed -n 's/^forge_github_rate_remaining{budget=core,github=fake} //p' samples)
+	[ "$limit" -gt "$left" ]
+	[ "$left" -gt 0 ]
+	reset=$(sed -n 's/^forge_github_rate_reset_seconds{budget=core,github=fake} //p' samples)
+	[ "$reset" -gt 0 ]
+	[ "$reset" -le 3600 ]
+	grep -qx 'forge_github_blocked_seconds{github=fake} 0' samples
+	fake POST /faults '{"match":{"method":"*","path":".*"},"times":1,
+		"status":429,"headers":{"retry-after":"300"}}' >/dev/null
+	run forge-runner sync --jobs
+	fake DELETE /faults >/dev/null
+	forge-watch metrics | openmetrics >samples
+	blocked=$(sed -n 's/^forge_github_blocked_seconds{github=fake} //p' samples)
+	[ "$blocked" -gt 60 ]
+	[ "$blocked" -le 300 ]
 }
 
 @test "metrics: a label may be anybody's text" {
