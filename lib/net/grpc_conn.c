@@ -40,7 +40,8 @@ conn_new(struct loop *loop, int fd, uint8_t *io)
 	c->flush.run = on_flush;
 	c->bury.run = on_bury;
 	c->parked = BUF_INIT;
-	c->began = c->heard = c->idle = c->allowed_at = loop_now(loop);
+	/* A client's may be made long before the loop runs. */
+	c->began = c->heard = c->idle = c->allowed_at = clock_mono();
 	c->pinged = c->stalled = -1;
 	c->allowance = ALLOWANCE;
 	return c;
