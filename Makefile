@@ -135,6 +135,9 @@ $(BUILD)/bin/forge-webhook: $(BUILD)/obj/cmd/forge-webhook/door/door.o \
 	$(CC) $(DOOR_LDFLAGS) $(LDFLAGS) -o $@ $(filter-out %/webhook,$^) \
 		-lcrypto
 
+# Those that speak gRPC.
+$(BUILD)/bin/forge-register $(BUILD)/bin/forge-agent: LIBS += $(STREAM_LIBS)
+
 # A driver: drivers/NAME.c and all of drivers/NAME/.
 define driver
 $(BUILD)/libexec/driver-$(1): $(patsubst %.c,$(BUILD)/obj/%.o,\

@@ -24,6 +24,8 @@ static const struct verb verbs[] = {
 		all_options, 0, 0, 0, cmd_token_list, NULL },
 	{ "token revoke", "TOKEN...", "make tokens worthless", NULL, 1, -1, 0,
 		cmd_token_revoke, TOKENS },
+	{ "join", "BUNDLE | -", "make this host an agent of another",
+		join_options, 1, 1, 0, cmd_join, NULL },
 	{ "sign", "CSR", "certify a request by hand; print the certificate",
 		sign_options, 1, 1, 0, cmd_sign, NULL },
 	{ "cert list", "", "certificates that are good (--all: every one)",

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/base/cmd.h"
@@ -14,10 +15,12 @@
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
+#define JIT_MAX 65536
+
 static char *arg_pool, *arg_scope, *arg_labels, *arg_place, *arg_github;
 static char *arg_name, *arg_memory, *arg_command, *arg_group, *arg_timeout;
 static char *arg_boot, *arg_register, *arg_idle, *arg_hold;
-static int arg_cpus, arg_notify_fd = -1, arg_on_demand;
+static int arg_cpus, arg_notify_fd = -1, arg_jit_fd = -1, arg_on_demand;
 
 #define WHAT                                                                  \
 	{ "pool", 'p', POPT_ARG_STRING, &arg_pool, 0,                         \
@@ -62,6 +65,9 @@ static int arg_cpus, arg_notify_fd = -1, arg_on_demand;
 const struct poptOption run_options[] = { WHAT,
 	{ "notify-fd", 0, POPT_ARG_INT, &arg_notify_fd, 0,
 		"write the name to this fd when the runner is on record",
+		"FD" },
+	{ "jit-fd", 0, POPT_ARG_INT, &arg_jit_fd, 0,
+		"read the JIT configuration from this fd; register nothing",
 		"FD" },
 	POPT_TABLEEND };
 const struct poptOption start_options[] = { WHAT, POPT_TABLEEND };
@@ -145,12 +151,35 @@ resolve(struct state *st, struct pool *p, struct err *err)
 	return scope_check(p->scope, err);
 }
 
+/* What another registered: one line, a secret. */
+static int
+read_jit(struct buf *ret, struct err *err)
+{
+	if (arg_jit_fd < 0)
+		return 0;
+	if (buf_read_fd(ret, arg_jit_fd, JIT_MAX, "--jit-fd", err))
+		return -1;
+	(void)close(arg_jit_fd); /* read only */
+	buf_rtrim(ret);
+	if (ret->len && !memchr(ret->s, '\n', ret->len))
+		return 0;
+	return err_set(err, ERR_USAGE, "--jit-fd: one line is expected");
+}
+
+static void
+wipe(struct buf *b)
+{
+	explicit_bzero(b->s, b->len);
+	buf_release(b);
+}
+
 int
 cmd_run(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
 	CLEANUP_POOL struct pool pool = POOL_INIT;
 	CLEANUP_FREE char *labels = NULL;
+	CLEANUP(wipe) struct buf jit = BUF_INIT;
 	struct runner_run run = { .pool = &pool, .name = arg_name,
 		.on_demand = arg_on_demand,
 		.notify_fd = arg_notify_fd,
@@ -159,8 +188,10 @@ cmd_run(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) || resolve(st, &pool, err))
+	if (state_open(&st, err) || resolve(st, &pool, err) ||
+		read_jit(&jit, err))
 		return err_status(err->code);
+	run.jit = arg_jit_fd < 0 ? NULL : jit.s;
 	labels = labels_json(&pool.sets[0]);
 	run.labels = labels;
 	if (runner_run(st, &run, &status, err))

@@ -107,6 +107,19 @@ hand_over(struct run *r, const char *jit, struct err *err)
 	return rc;
 }
 
+/* The place is up, and the configuration is there already. */
+static int
+take_over(struct run *r, struct err *err)
+{
+	if (runner_booted(r->db, r->name, err) ||
+		runner_handed(r->db, r->name, err) ||
+		hand_over(r, r->jit, err))
+		return -1;
+	r->deadline = clock_mono() + r->pool->job_timeout;
+	r->phase = RUN_LISTENING;
+	return 0;
+}
+
 /* The place is up: steps 3 to 5. */
 static int
 register_runner(struct run *r, struct err *err)
@@ -150,7 +163,7 @@ row_says_end(const struct run *r)
 void
 run_up(struct run *r)
 {
-	if (!register_runner(r, &r->err))
+	if (!(r->jit ? take_over(r, &r->err) : register_runner(r, &r->err)))
 		return;
 	if (row_says_end(r)) {
 		r->err = ERR_INIT;
@@ -373,7 +386,8 @@ begin(struct run *r, const struct runner_run *run, struct err *err)
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, 0 };
 
 	if (state_db(r->st, &r->db, err) ||
-		github_open_later(r->st, r->pool->github, &r->gh, err))
+		(!run->jit && github_open_later(r->st, r->pool->github,
+				      &r->gh, err)))
 		return -1;
 	if (run->name) {
 		r->name = xstrdup(run->name);
@@ -445,7 +459,7 @@ int
 runner_run(struct state *st, const struct runner_run *run, int *ret_status,
 	struct err *err)
 {
-	struct run r = { .st = st, .pool = run->pool, .labels = run->labels,
+	struct run r = { .st = st, .pool = run->pool, .jit = run->jit, .labels = run->labels,
 		.lock = -1, .log = -1, .output_fd = run->output_fd,
 		.signals = -1, .output = -1, .place = CHILD_INIT,
 		.line = BUF_INIT, .diag = BUF_INIT, .idle_deadline = -1,

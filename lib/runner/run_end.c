@@ -91,7 +91,7 @@ judge(struct run *r, int status)
 	if (hint == RUNNER_ERROR || r->timed_out || r->err.code || r->unused)
 		r->result = r->reason ? judge_stopped(r) :
 					judge_ended(r, status);
-	if (r->timed_out || r->err.code)
+	if (r->timed_out || r->err.code || !r->gh)
 		return;
 	if (job_verdict(r->db, r->gh, r->name,
 		    mute || r->result == RUNNER_ERROR, &r->result, &err))
@@ -229,7 +229,8 @@ exit_status(const struct run *r)
 	case RUNNER_UNUSED:
 		return EXIT_OK;
 	case RUNNER_ERROR:
-		return r->github_id ? EXIT_FAILED : EXIT_PLACE;
+		return r->github_id || r->listener >= 0 ? EXIT_FAILED :
+						       EXIT_PLACE;
 	case RUNNER_FAILED:
 	case RUNNER_CANCELLED:
 	case RUNNER_ABANDONED:

@@ -32,7 +32,8 @@ struct run {
 	const struct pool *pool;
 	const char *labels;
 	char *name;
-	struct github *gh;
+	struct github *gh; /* NULL: somebody else registers it */
+	const char *jit; /* then this is its configuration */
 	int lock;
 	int log;
 	size_t logged;

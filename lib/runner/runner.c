@@ -134,6 +134,17 @@ runner_registered(struct db *db, const char *name, int64_t github_id,
 		err);
 }
 
+int
+runner_handed(struct db *db, const char *name, struct err *err)
+{
+	static const char sql[] =
+		"UPDATE runner SET registered_at = ?2, state = 'idle' "
+		"WHERE name = ?1 AND state = 'booted'";
+
+	return event_change(db, "runner.registered", name, NULL, sql,
+		VALUES(DB_S(name), DB_I(clock_wall())), err);
+}
+
 static int
 end(struct db *db, const char *sql, const char *name, const char *reason,
 	struct err *err)

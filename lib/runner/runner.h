@@ -52,6 +52,9 @@ int runner_registering(struct db *db, const char *name, struct err *err)
 	__attribute__((warn_unused_result));
 int runner_registered(struct db *db, const char *name, int64_t github_id,
 	struct err *err) __attribute__((warn_unused_result));
+/* From booted, when another registered it and gave us its configuration. */
+int runner_handed(struct db *db, const char *name, struct err *err)
+	__attribute__((warn_unused_result));
 int runner_ending(struct db *db, const char *name, const char *reason,
 	struct err *err) __attribute__((warn_unused_result));
 /*

@@ -4,6 +4,8 @@
 #include "lib/base/banned.h"
 
 const struct config_key config_keys[] = {
+	{ "agent", false, "places", CONFIG_STRING },
+
 	{ "agents", false, "grace", CONFIG_DURATION },
 	{ "agents", false, "listen", CONFIG_STRING },
 	{ "agents", false, "name", CONFIG_STRING },

@@ -132,7 +132,7 @@ two_lines()
 		[ -n "$(help_verbs "$p")" ]
 		case $p in
 		forge-watch | forge-webhook | forge-runner | forge-vm | \
-			forge-session | forge-register) ;;
+			forge-session | forge-register | forge-agent) ;;
 		*) false ;; # a program that has no test here yet
 		esac
 		same "$p" "$(help_verbs "$p")" "$(man_verbs "$(page "$p")")"
@@ -412,7 +412,7 @@ fish_complete()
 @test "forge completes the programs" {
 	local all p
 	all=$(help_verbs forge)
-	[ "$(wc -l <<<"$all")" = 8 ]
+	[ "$(wc -l <<<"$all")" = 9 ]
 	same bash "$all" "$(bash --norc -c '. "$1"; complete -p forge' - \
 		"$BUILD/completions/bash/forge" | grep -oE "'.*'" |
 		tr -d "'" | xargs -n1 | sort)"
