@@ -8,12 +8,20 @@
 #include "lib/runner/worker.h"
 #include "lib/runner/worker_install.h"
 #include "lib/state/state.h"
+#include "lib/stream/remote.h"
 #include "lib/base/banned.h"
 
-static char *arg_dir;
+static char *arg_dir, *arg_on, *arg_place;
 static int arg_no_start;
 
-const struct poptOption run_options[] = { POPT_TABLEEND };
+const struct poptOption run_options[] = {
+	{ "on", 0, POPT_ARG_STRING, &arg_on, 0,
+		"at the coordinator: run a command on this agent",
+		"AGENT" },
+	{ "place", 0, POPT_ARG_STRING, &arg_place, 0,
+		"in that place there", "PLACE" },
+	POPT_TABLEEND
+};
 const struct poptOption install_options[] = {
 	{ "unit-dir", 0, POPT_ARG_STRING, &arg_dir, 0,
 		"where the unit goes (/etc/systemd/system)", "DIR" },
@@ -22,13 +30,31 @@ const struct poptOption install_options[] = {
 	POPT_TABLEEND
 };
 
+/* A place: what fails before the command begins is 125. */
+static int
+run_on(const char *const *words, struct err *err)
+{
+	const struct remote r = { .on = arg_on, .place = arg_place,
+		.argv = words };
+	CLEANUP_STATE struct state *st = NULL;
+	int status = EXIT_PLACE;
+
+	if (state_open(&st, err) || remote_run(st, &r, &status, err))
+		return EXIT_PLACE;
+	return status;
+}
+
 int
 cmd_run(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
+	const char **words = cmd_command(&argc, argv);
 
-	(void)argc;
-	(void)argv;
+	if (arg_on && argc)
+		return run_on((const char *const *)words, err);
+	if (arg_on || arg_place || argc)
+		return cmd_usage(err,
+			"--on and a command belong together");
 	if (state_open(&st, err) || worker_run(st, err))
 		return err_status(err->code);
 	return EXIT_OK;

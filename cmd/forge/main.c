@@ -19,7 +19,7 @@ static const struct {
 	const char *name;
 	const char *summary;
 } programs[] = {
-	{ "agent", "this host's VMs for a coordinator elsewhere" },
+	{ "agent", "the VMs of this host, for a coordinator elsewhere" },
 	{ "register", "who may take part: tokens, certificates" },
 	{ "runner", "ephemeral CI runners at GitHub" },
 	{ "session", "coding agents at work" },

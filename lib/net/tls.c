@@ -274,7 +274,8 @@ tls_connect(struct ssl_ctx_st *ctx, int fd, const char *host)
 				   host);
 	else
 		ok = ok && SSL_set1_host(ssl, host) &&
-			SSL_set_tlsext_host_name(ssl,
+			SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME,
+				TLSEXT_NAMETYPE_host_name,
 				(void *)(uintptr_t)host);
 	if (!ok) {
 		SSL_free(ssl);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent.pb-c.h"
+#include "cirunner.pb-c.h"
 #include "forge.pb-c.h"
 #include "lib/base/clock.h"
 #include "lib/base/fs.h"
@@ -252,7 +252,7 @@ may_join(struct state *st, const struct member_options *o, struct err *err)
 }
 
 int
-member_join(struct state *st, const char *text, size_t n,
+member_join(struct state *st, const char *bundle, size_t n,
 	const struct member_options *o, struct member *ret, struct err *err)
 {
 	CLEANUP_BUNDLE struct bundle b = BUNDLE_INIT;
@@ -266,7 +266,7 @@ member_join(struct state *st, const char *text, size_t n,
 		return -1;
 	if (!o->host && gethostname(host, sizeof(host) - 1))
 		return err_sys(err, "cannot read the name of this host");
-	if (bundle_parse(text, n, &b, err) || may_join(st, o, err) ||
+	if (bundle_parse(bundle, n, &b, err) || may_join(st, o, err) ||
 		bundle_url(b.url, &m.host, &m.port, err))
 		return -1;
 	m.url = xstrdup(b.url);

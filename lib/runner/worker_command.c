@@ -434,8 +434,11 @@ serve_start(struct worker *w)
 void
 commands_free(struct worker *w)
 {
-	while (w->commands) {
-		proc_kill(&w->commands->child, SIGTERM);
-		release(w->commands);
+	struct command *c, *next;
+
+	for (c = w->commands; c; c = next) {
+		next = c->next;
+		proc_kill(&c->child, SIGTERM);
+		release(c);
 	}
 }

@@ -9,7 +9,7 @@
 #ifndef FORGE_RUNNER_WORKER_INTERNAL_H
 #define FORGE_RUNNER_WORKER_INTERNAL_H
 
-#include "agent.pb-c.h"
+#include "cirunner.pb-c.h"
 #include "forge.pb-c.h"
 #include "lib/base/proc.h"
 #include "lib/net/grpc.h"

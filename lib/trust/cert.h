@@ -45,14 +45,15 @@ int cert_issue(struct db *db, struct ca *ca, const char *agent,
 /*
  * The listener's certificate and key, trust/server.crt (with its chain) and
  * trust/server.key (0600): made or renewed when they are missing, past 2/3 of
- * their life, from a CA rotated out, or not for one of the names.  names (or NULL)
- * are DNS names and addresses; the host's own name, localhost, 127.0.0.1 and ::1
- * are always there, and the hosts of the URLs of tokens that can be used.
+ * their life, from a CA rotated out, or not for one of the names: given (or
+ * NULL) are DNS names and addresses; the host's own name, localhost,
+ * 127.0.0.1 and ::1 are always there, and the hosts of the URLs of tokens
+ * that can be used.
  * *ret_new (may be NULL): true when they were written.  force: anyhow.  The
  * key's file has the certificates behind the key, so who loads both from it
  * never sees halves of two.
  */
-int cert_server(struct state *st, const struct argv *names, bool force,
+int cert_server(struct state *st, const struct argv *given, bool force,
 	bool *ret_new, struct err *err) __attribute__((warn_unused_result));
 
 /*

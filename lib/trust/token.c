@@ -48,20 +48,23 @@ digest(const char *token, unsigned char ret[SHA256_DIGEST_LENGTH],
 
 /* 62 characters of which all are equally likely: bytes beyond are thrown. */
 static void
-random_token(char *out, size_t n)
+random_token(char out[sizeof(prefix) + TOKEN_CHARS], size_t n)
 {
 	static const char set[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				  "abcdefghijklmnopqrstuvwxyz";
 	const unsigned limit = 256 / (sizeof(set) - 1) * (sizeof(set) - 1);
+	size_t at = sizeof(prefix) - 1;
 	unsigned char c;
 
+	memcpy(out, prefix, sizeof(prefix));
 	while (n) {
 		random_bytes(&c, 1);
 		if (c < limit) {
-			*out++ = set[c % (sizeof(set) - 1)];
+			out[at++] = set[c % (sizeof(set) - 1)];
 			n--;
 		}
 	}
+	out[at] = '\0';
 }
 
 static int
@@ -96,8 +99,7 @@ token_create(struct db *db, const struct token_new *t, char **ret,
 	if (t->ttl_ms < 1000 || t->ttl_ms > TTL_MAX)
 		return err_set(err, ERR_USAGE,
 			"a token is good for 1s to 365d");
-	memcpy(text, prefix, strlen(prefix));
-	random_token(text + strlen(prefix), TOKEN_CHARS);
+	random_token(text, TOKEN_CHARS);
 	if (digest(text, hash, err) || db_begin(db, &txn, err) ||
 		forget_old(db, now, err) ||
 		db_run(db,

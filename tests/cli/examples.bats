@@ -163,7 +163,7 @@ run_examples()
 }
 
 @test "forge(1)" { run_examples forge.1 3; }
-@test "forge-agent(8)" { run_examples forge-agent.8 3; }
+@test "forge-agent(1)" { run_examples forge-agent.1 3; }
 @test "forge-register(1)" { run_examples forge-register.1 4; }
 @test "forge-runner(1)" { run_examples forge-runner.1 5; }
 @test "forge-session(1)" { run_examples forge-session.1 5; }

@@ -11,11 +11,13 @@ setup()
 {
 	common_setup
 	export FORGE_CONFIG=/dev/null
-	/usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null &&
-		command -v protoc >/dev/null || skip "python3-grpcio, python3-protobuf or protoc is not installed"
+	if ! /usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null ||
+		! command -v protoc >/dev/null; then
+		skip "python3-grpcio, python3-protobuf or protoc is missing"
+	fi
 	mkdir there
 	pki >/dev/null 2>&1
-	cp "$ROOT/share/proto/agent.proto" there/
+	cp "$ROOT/share/proto/cirunner.proto" there/
 	echo reg_good >there/tokens
 }
 
@@ -181,7 +183,7 @@ linux" ]
 	# the secret is in the place, and nowhere else
 	wait_until 60 grep -q 's3cret' state/runner/r-1/log
 	[ "$(grep -c s3cret agent.log)" = 0 ]
-	[ "$(ps axww -o args | grep -c '[s]3cret')" = 0 ]
+	[ "$(grep -l '[s]3cret' /proc/[0-9]*/cmdline 2>/dev/null)" = "" ]
 	echo 100 >done
 	wait_until 60 said '.runnerEvent | select(.runnerName == "r-1" and
 		.eventType == "RUNNER_EVENT_TYPE_COMPLETED")'
