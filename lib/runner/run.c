@@ -423,7 +423,7 @@ live(struct run *r, const struct runner_run *run, int *ret_status,
 		return run_finish(r, ret_status, err);
 	}
 	/* While the place comes up. */
-	if (github_ready(r->gh, &r->err))
+	if (r->gh && github_ready(r->gh, &r->err))
 		fail(r);
 	/* Who waited for the notice reads our stderr no more. */
 	if (run->notify_fd >= 0 && dup2(r->log, STDERR_FILENO) < 0)

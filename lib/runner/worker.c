@@ -64,6 +64,7 @@ on_up(struct grpc_client *c, void *arg)
 	(void)c;
 	w->up_at = loop_now(w->loop);
 	log_info("agent.connected", "url", w->member.url, NULL);
+	stream_up(w);
 }
 
 static void

@@ -69,6 +69,8 @@ struct worker {
 /* ---- worker_stream.c ---- */
 
 void stream_open(struct worker *w);
+/* The other end has spoken: what happened meanwhile. */
+void stream_up(struct worker *w);
 void stream_status(struct worker *w);
 /* Told now, or when there is a stream again. */
 void stream_tell(struct worker *w, const char *runner, int type,

@@ -147,7 +147,8 @@ stream_tell(struct worker *w, const char *runner, int type, const char *why)
 {
 	struct news *n, **end = &w->news;
 
-	if (w->stream) {
+	/* What is sent before the other end has spoken may be lost. */
+	if (w->stream && w->up_at >= 0) {
 		send_news(w, runner, type, why);
 		return;
 	}
@@ -175,10 +176,10 @@ drop_first(struct worker *w)
 	free(n);
 }
 
-static void
-send_old_news(struct worker *w)
+void
+stream_up(struct worker *w)
 {
-	for (; w->news; drop_first(w))
+	for (; w->stream && w->news; drop_first(w))
 		send_news(w, w->news->runner, w->news->type, w->news->why);
 }
 
@@ -285,5 +286,4 @@ stream_open(struct worker *w)
 
 	w->stream = grpc_start(w->client, PATH, &handler, w, 0);
 	stream_status(w);
-	send_old_news(w);
 }

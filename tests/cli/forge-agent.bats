@@ -160,7 +160,7 @@ todo() { echo "$1" >>there/todo; }
 		["big,linux,self-hosted", "linux,self-hosted"]' there/log
 	todo '{"ping":{}}'
 	wait_until 60 said '.pong'
-	todo '{"createRunner":{"commandId":"c1","vmName":"r-1","labels":["Linux"],"jitConfig":"s3cret"}}'
+	todo '{"createRunner":{"commandId":"c1","vmName":"r-1","labels":["Linux"],"jitConfig":"jit-c0nf1g"}}'
 	wait_until 60 said '.runnerEvent | select(.runnerName == "r-1" and
 		.eventType == "RUNNER_EVENT_TYPE_STARTED")'
 	said '.ack | select(.commandId == "c1" and .accepted)'
@@ -169,9 +169,9 @@ todo() { echo "$1" >>there/todo; }
 	[ "$(forge-runner show r-1 -q '.state, .pool')" = "idle
 linux" ]
 	# told twice it is made once
-	todo '{"createRunner":{"commandId":"c2","vmName":"r-1","labels":["linux"],"jitConfig":"s3cret"}}'
-	todo '{"createRunner":{"commandId":"c3","vmName":"r-3","labels":["windows"],"jitConfig":"s3cret"}}'
-	todo '{"createRunner":{"commandId":"c4","vmName":"../x","labels":["linux"],"jitConfig":"s3cret"}}'
+	todo '{"createRunner":{"commandId":"c2","vmName":"r-1","labels":["linux"],"jitConfig":"jit-c0nf1g"}}'
+	todo '{"createRunner":{"commandId":"c3","vmName":"r-3","labels":["windows"],"jitConfig":"jit-c0nf1g"}}'
+	todo '{"createRunner":{"commandId":"c4","vmName":"../x","labels":["linux"],"jitConfig":"jit-c0nf1g"}}'
 	todo '{"createRunner":{"commandId":"c5","vmName":"r-5","labels":["linux"],"registrationToken":"x"}}'
 	wait_until 60 said '.ack | select(.commandId == "c5")'
 	said '.ack | select(.commandId == "c2" and .accepted)'
@@ -181,9 +181,9 @@ linux" ]
 	said '.ack | select(.commandId == "c5" and (.accepted | not))'
 	[ "$(forge-runner list --all -q .name)" = r-1 ]
 	# the secret is in the place, and nowhere else
-	wait_until 60 grep -q 's3cret' state/runner/r-1/log
-	[ "$(grep -c s3cret agent.log)" = 0 ]
-	[ "$(grep -l '[s]3cret' /proc/[0-9]*/cmdline 2>/dev/null)" = "" ]
+	wait_until 60 grep -q 'jit-c0nf1g' state/runner/r-1/log
+	[ "$(grep -c jit-c0nf1g agent.log)" = 0 ]
+	[ "$(grep -l '[j]it-c0nf1g' /proc/[0-9]*/cmdline 2>/dev/null)" = "" ]
 	echo 100 >done
 	wait_until 60 said '.runnerEvent | select(.runnerName == "r-1" and
 		.eventType == "RUNNER_EVENT_TYPE_COMPLETED")'
