@@ -2,16 +2,16 @@
 # its run with an interrupt, and the answer begins the next one.
 
 . as $in | $in.event as $e | ($e.data // {}) as $d | $in.session as $s
-| def put($event): .out += [{line: ($event + {timestamp: $e.at}
-	| with_entries(select(.value != null)))}];
+| (if $e then {timestamp: $e.at} else {} end) as $at
+| def put($event): .out += [{line: ($event + $at)}];
 
 def start($resume):
 	if .s.run then . else
 		.s.run = "\($s.id)-\($e.seq)" | .s.run as $run
-		| put({type: "RUN_STARTED", threadId: $s.id, runId: $run,
-			input: (if $resume then {threadId: $s.id, runId: $run,
-				messages: [], tools: [], context: [],
-				resume: [$resume]} else null end)})
+		| put({type: "RUN_STARTED", threadId: $s.id, runId: $run}
+			+ if $resume then {input: {threadId: $s.id,
+				runId: $run, messages: [], tools: [],
+				context: [], resume: [$resume]}} else {} end)
 	end;
 def start: start(null);
 
@@ -28,7 +28,8 @@ def close: close_text | close_thought
 
 def finish($outcome; $result):
 	if .s.run then close | put({type: "RUN_FINISHED", threadId: $s.id,
-		runId: .s.run, outcome: $outcome, result: $result})
+		runId: .s.run, outcome: $outcome}
+		+ if $result then {result: $result} else {} end)
 	else . end | .s.run = null;
 def fail($why; $code):
 	start | close | put({type: "RUN_ERROR", message: $why, code: $code})
