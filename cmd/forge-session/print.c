@@ -23,6 +23,9 @@ printer_open(struct printer *p, struct err *err)
 	p->mask = isatty(STDOUT_FILENO);
 	if (!common.filter)
 		return 0;
+	if (arg_format)
+		return err_set(err, ERR_USAGE,
+			"--format and --filter exclude each other");
 	return output_open(&p->out, NULL, 0, err);
 }
 
@@ -32,9 +35,6 @@ printer_format(struct printer *p, const char *fallback, struct state *st,
 {
 	const char *name = arg_format ? arg_format : fallback;
 
-	if (arg_format && p->out)
-		return err_set(err, ERR_USAGE,
-			"--format and --filter exclude each other");
 	if (p->out || !strcmp(name, "ndjson"))
 		return 0;
 	p->st = st;

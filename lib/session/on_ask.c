@@ -87,21 +87,26 @@ read_files(struct asker *a, const struct json *list, struct err *err)
 	return 0;
 }
 
+static void
+ask_close(struct engine *e, void *own)
+{
+	struct asker *a = own;
+
+	(void)e;
+	policy_free(a->policy);
+	free(a->own);
+	free(a->home);
+	free(a);
+}
+
 static int
-ask_open(struct engine *e, void **ret_own, struct err *err)
+read_all(struct engine *e, struct asker *a, struct err *err)
 {
 	const struct session *s = engine_session(e);
 	CLEANUP_JSON struct json *files = json_get(s->options, "policy");
-	struct asker *a = xcalloc(1, sizeof(*a));
 	const char *path;
 	struct config *c;
 
-	*ret_own = a;
-	a->fail_at = -1;
-	a->policy = policy_new();
-	a->own = xasprintf("session/%s/policy", s->id);
-	a->home = xasprintf("%s/session/%s/home", state_path(engine_state(e)),
-		s->id);
 	if (on_ask_parse(json_str(s->options, "on_ask", "wait"), &a->mode,
 		    &a->wait, err) ||
 		state_config(engine_state(e), &c, err))
@@ -112,18 +117,23 @@ ask_open(struct engine *e, void **ret_own, struct err *err)
 	return read_files(a, files, err);
 }
 
-static void
-ask_close(struct engine *e, void *own)
+static int
+ask_open(struct engine *e, void **ret_own, struct err *err)
 {
-	struct asker *a = own;
+	const struct session *s = engine_session(e);
+	struct asker *a = xcalloc(1, sizeof(*a));
 
-	(void)e;
-	if (!a)
-		return;
-	policy_free(a->policy);
-	free(a->own);
-	free(a->home);
-	free(a);
+	a->fail_at = -1;
+	a->policy = policy_new();
+	a->own = xasprintf("session/%s/policy", s->id);
+	a->home = xasprintf("%s/session/%s/home", state_path(engine_state(e)),
+		s->id);
+	if (read_all(e, a, err)) {
+		ask_close(e, a);
+		return -1;
+	}
+	*ret_own = a;
+	return 0;
 }
 
 /* ---- one ask ---- */

@@ -130,6 +130,7 @@ next try in "* ]]
 	run -6 --separate-stderr forge-watch notify
 	[[ $stderr == "forge-watch: 'p': "*" (failure 1); next try in "* ]]
 	again
+	config "url = $URL"
 	echo drop >product/mode
 	run -6 --separate-stderr forge-watch notify
 	[[ $stderr == *" (failure 2); next try in "* ]]
@@ -146,6 +147,7 @@ next try in "* ]]
 
 @test "--follow delivers at once, over kill -9 of both sides" {
 	local i follower
+	told() { grep -q "\"subject\":\"$1\"" product/log; } 2>/dev/null
 	product_start
 	config "url = $URL"
 	run -0 forge-watch notify
@@ -153,7 +155,7 @@ next try in "* ]]
 		background follow.log forge-watch notify --follow p
 		follower=$LAST_PID
 		event "a$i"
-		wait_until 60 lines $((2 * i - 1))
+		wait_until 60 told "a$i"
 		kill -KILL "$PRODUCT"
 		event "b$i"
 		kill -KILL "$follower"
@@ -161,7 +163,7 @@ next try in "* ]]
 		again
 		background follow.log forge-watch notify --follow p
 		follower=$LAST_PID
-		wait_until 60 lines $((2 * i))
+		wait_until 60 told "b$i"
 		run -4 --separate-stderr forge-watch notify p
 		[ "$stderr" = "forge-watch: another forge-watch notify \
 delivers to 'p'" ]
