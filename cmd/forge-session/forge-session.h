@@ -71,6 +71,8 @@ int cmd_commit(int argc, const char **argv, struct err *err);
 int cmd_push(int argc, const char **argv, struct err *err);
 extern const struct poptOption gc_options[];
 int cmd_gc(int argc, const char **argv, struct err *err);
+extern const struct poptOption pr_options[];
+int cmd_pr(int argc, const char **argv, struct err *err);
 int cmd_revert(int argc, const char **argv, struct err *err);
 
 /* identity.c */

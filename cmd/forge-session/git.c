@@ -11,6 +11,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/output.h"
 #include "lib/base/parse.h"
+#include "lib/session/pull.h"
 #include "lib/session/session.h"
 #include "lib/session/worktree.h"
 #include "lib/session/worktree_gc.h"
@@ -18,7 +19,7 @@
 #include "lib/base/banned.h"
 
 static int arg_stat, arg_turn, arg_dry_run, arg_bundle;
-static char *arg_message, *arg_branch;
+static char *arg_message, *arg_branch, *arg_title, *arg_body, *arg_base;
 
 #define MESSAGE                                                            \
 	{                                                                  \
@@ -44,6 +45,18 @@ const struct poptOption revert_options[] = {
 	POPT_TABLEEND
 };
 
+const struct poptOption pr_options[] = {
+	{ "title", 0, POPT_ARG_STRING, &arg_title, 0,
+		"its title (default: of the commit, or the prompt)", "TEXT" },
+	{ "body", 0, POPT_ARG_STRING, &arg_body, 0,
+		"its text (default: the list of commits)", "TEXT" },
+	{ "base", 0, POPT_ARG_STRING, &arg_base, 0,
+		"to merge into (default: the branch it began from)",
+		"BRANCH" },
+	{ "dry-run", 'n', POPT_ARG_NONE, &arg_dry_run, 0,
+		"print the request instead of sending it", NULL },
+	POPT_TABLEEND
+};
 const struct poptOption gc_options[] = {
 	{ "dry-run", 'n', POPT_ARG_NONE, &arg_dry_run, 0,
 		"only say what would be done", NULL },
@@ -141,6 +154,31 @@ cmd_push(int argc, const char **argv, struct err *err)
 	if (open_session(argv[0], &st, &db, &s, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		worktree_push(st, &s, arg_branch, output_emit, &p, err) ||
+		output_close(p.out, err))
+		return err_status(err->code);
+	return EXIT_OK;
+}
+
+int
+cmd_pr(int argc, const char **argv, struct err *err)
+{
+	static const struct column columns[] = { { "REPO", "repo", 0 },
+		{ "URL", "url", 0 }, { "NEW", "new", 0 } };
+	static const struct column asked[] = { { "METHOD", "method", 0 },
+		{ "URL", "url", 0 }, { "TITLE", "body.title", 0 } };
+	CLEANUP_STATE struct state *st = NULL;
+	CLEANUP_SESSION struct session s = SESSION_INIT;
+	struct emitter p = { .err = err };
+	struct pull_options o = { .title = arg_title, .body = arg_body,
+		.base = arg_base, .dry_run = arg_dry_run != 0 };
+	struct db *db;
+
+	(void)argc;
+	if (open_session(argv[0], &st, &db, &s, err) ||
+		(arg_dry_run ?
+			output_open(&p.out, asked, ARRAY_SIZE(asked), err) :
+			output_open(&p.out, columns, ARRAY_SIZE(columns), err)) ||
+		pull_open(st, &s, &o, output_emit, &p, err) ||
 		output_close(p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;

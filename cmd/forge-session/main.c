@@ -61,6 +61,8 @@ static const struct verb verbs[] = {
 		0, cmd_commit, ALL },
 	{ "push", "ID", "push its commits to where it came from",
 		push_options, 1, 1, 0, cmd_push, ALL },
+	{ "pr", "ID", "open a pull request for what it pushed", pr_options, 1,
+		1, 0, cmd_pr, ALL },
 	{ "revert", "ID", "files and branch as before a turn", revert_options,
 		1, 1, 0, cmd_revert, ALL },
 	{ "gc", "[ID...]", "remove the worktrees of sessions that are over",

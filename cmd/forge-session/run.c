@@ -24,7 +24,7 @@
 static char *arg_provider, *arg_place, *arg_dir, *arg_name, *arg_prompt;
 static char *arg_model;
 static char **arg_env;
-static char *arg_identity, *arg_base, *arg_branch;
+static char *arg_identity, *arg_base, *arg_branch, *arg_on_done;
 static char **arg_repo;
 static int arg_local;
 static int arg_once, arg_foreground, arg_limited, arg_notify_fd = -1;
@@ -48,6 +48,9 @@ static int arg_once, arg_foreground, arg_limited, arg_notify_fd = -1;
 		{ "branch", 0, POPT_ARG_STRING, &arg_branch, 0,             \
 			"the branch to work on (default: session/ID)",      \
 			"BRANCH" },                                         \
+		{ "on-done", 0, POPT_ARG_STRING, &arg_on_done, 0,           \
+			"what to do when it has completed: commit,push,pr", \
+			"ACTIONS" },                                        \
 		{ "local", 0, POPT_ARG_NONE, &arg_local, 0,                 \
 			"work in the checkout that --repo names, itself",   \
 			NULL },                                             \
@@ -146,6 +149,14 @@ repositories(struct state *st, struct session *s, struct err *err)
 	s->identity = xstrdup_null(arg_identity);
 	s->base = xstrdup_null(arg_base);
 	s->branch = xstrdup_null(arg_branch);
+	if (arg_on_done) {
+		if (worktree_check_actions(arg_on_done, err))
+			return -1;
+		if (!arg_repo || arg_local)
+			return err_set(err, ERR_USAGE,
+				"--on-done is for a --repo without --local");
+		json_put_str(s->options, "on_done", arg_on_done);
+	}
 	if (arg_repo)
 		argv_pushv(&repos, (const char *const *)arg_repo);
 	return worktree_plan(st, s, &repos, arg_local != 0, err);

@@ -107,7 +107,7 @@ int worktree_push(struct state *st, const struct session *s,
 
 /*
  * What --on-done names, in order: "commit", "push", "pr"; push commits what
- * was not.  *ret (or NULL): {"commits", "pushed": [...], "requests": [...]}.
+ * was not.  *ret (or NULL): {"pushed": [...], "requests": [...]}.
  */
 int worktree_done(struct state *st, const struct session *s,
 	const char *actions, struct json **ret, struct err *err)

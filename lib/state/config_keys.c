@@ -57,6 +57,11 @@ const struct config_key config_keys[] = {
 	{ "repo", true, "max", CONFIG_INT },
 	{ "repo", true, "weight", CONFIG_INT },
 
+	{ "git", true, "kind", CONFIG_STRING },
+	{ "git", true, "api", CONFIG_STRING },
+	{ "git", true, "token-file", CONFIG_STRING },
+	{ "git", true, "ca-file", CONFIG_STRING },
+
 	{ "place", true, "run", CONFIG_STRING },
 
 	{ "provider", true, "dir", CONFIG_STRING },

@@ -192,12 +192,12 @@ two" ]
 		--repo acme/app.git
 	run -0 --separate-stderr forge-session diff --stat one
 	[ "$stderr" = "" ]
-	[ "$(sed 's/ *|.*//' <<<"$output")" = " bin
+	[ "$(cut -d"|" -f1 <<<"$output" | sed "s, *$,,")" = " bin
  file
  new
  3 files changed, 2 insertions(+)" ]
-	forge-session diff one >diff
-	git -C seed apply ../diff
+	forge-session diff one >one.diff
+	git -C seed apply ../one.diff
 	[ "$(cat seed/file)" = "one
 two" ]
 	cmp <(printf '\0\1') seed/bin

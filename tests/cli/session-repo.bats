@@ -312,7 +312,7 @@ more" ]
 	session one "ln -sfn $PWD/outside link; mkdir d; echo 1 >d/f" --repo src
 	session two "cat file" --repo src
 	[ "$(git --git-dir="$(clone)" rev-parse \
-		refs/forge/snapshots/one/1^{tree})" = \
+		'refs/forge/snapshots/one/1^{tree}')" = \
 		"$(git -C src rev-parse 'HEAD^{tree}')" ]
 	forge-session resume one -f -p again >out
 	run -0 git --git-dir="$(clone)" ls-tree refs/forge/snapshots/one/2 link

