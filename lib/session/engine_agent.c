@@ -85,8 +85,9 @@ make_home(struct engine *e, char **ret, struct err *err)
 static int
 fill_proc(struct engine *e, struct proc *p, struct err *err)
 {
+	const char *path = getenv("PATH");
 	CLEANUP_ARGV struct argv command = ARGV_INIT, args = ARGV_INIT,
-		env = ARGV_INIT;
+		env = ARGV_INIT, agent = ARGV_INIT;
 	CLEANUP_FREE char *home = NULL;
 	struct provider_words w = { .session = e->s.agent_session,
 		.model = e->s.model, .dir = e->s.dir, .id = e->s.id,
@@ -96,14 +97,19 @@ fill_proc(struct engine *e, struct proc *p, struct err *err)
 	list_of(e->s.options, "command", &command);
 	hooks_env(e, &env, &args);
 	list_of(e->s.options, "args", &args);
-	if (make_home(e, &home, err) ||
-		session_place(e->st, &e->s, &p->argv, err))
+	if (make_home(e, &home, err))
 		return -1;
 	w.home = home;
-	if (provider_argv(&e->p, &w, e->s.agent_session != NULL, &p->argv,
-		    err))
+	if (provider_argv(&e->p, &w, e->s.agent_session != NULL, &agent,
+		    err) ||
+		session_place(e->st, &e->s, home, agent.v[0], &p->argv, err))
 		return -1;
-	if (own_home(e))
+	argv_pushv(&p->argv, (const char *const *)agent.v);
+	if (place_clean(&e->s)) {
+		p->clear_env = true;
+		argv_pushf(&p->env, "PATH=%s", path ? path : "/usr/bin:/bin");
+	}
+	if (own_home(e) || place_clean(&e->s))
 		argv_pushf(&p->env, "HOME=%s", home);
 	argv_pushf(&p->env, "FORGE_SESSION=%s", e->s.id);
 	if (worktree_env(e->st, &e->s, &p->env, err))

@@ -163,3 +163,53 @@ codex_args=(-- --dangerously-bypass-approvals-and-sandbox)
 	committed
 	[[ "$(said "$id")" = *'It is done.'* ]]
 }
+
+@test "bwrap: claude commits, and finds no key and no file of ours" {
+	command -v bwrap >/dev/null || skip "bubblewrap is not installed"
+	export ANTHROPIC_API_KEY=$AGENT_KEY HOST_SECRET=$AGENT_KEY
+	echo "$AGENT_KEY" >outside
+	# What could have it: environments, arguments, files.
+	cat >repo/look <<-'SH'
+	count() { awk -v a="$1" -v b="$2" 'index($0, a b) { n++ }
+		END { print n + 0 }'; }
+	cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null |
+		count "$1" "$2"
+	find "$HOME" /etc /tmp /run . -type f -exec cat {} + 2>/dev/null |
+		count "$1" "$2"
+	ls "$3" "$4" 2>/dev/null | wc -l
+	touch /usr/x /etc/x 2>/dev/null; ls /usr/x /etc/x 2>/dev/null | wc -l
+	ls -d /proc/[0-9]* | wc -l
+	SH
+	run -0 --separate-stderr forge-session run --in bwrap --name s1 \
+		--dir repo -- --allowedTools Bash,Write <<-TASK
+	+bash sh look ${AGENT_KEY:0:12} ${AGENT_KEY:12} $PWD/outside $FORGE_STATE/forge.db >found; echo \$?
+	+bash rm look
+	+write hello.txt hello
+	+bash git add hello.txt && git commit -qm 'say hello'
+	+say It is done.
+	TASK
+	committed
+	mapfile -t found <repo/found
+	echo "${found[@]}"
+	[ "${found[*]:0:4}" = '0 0 0 0' ]
+	[ "${found[4]}" -lt 20 ]
+	[ "$(said s1)" = 'It is done.' ]
+}
+
+@test "bwrap: a worktree, and nothing of git's that runs programs" {
+	command -v bwrap >/dev/null || skip "bubblewrap is not installed"
+	git -C repo commit -q --allow-empty -m first
+	run -0 --separate-stderr forge-session run --in bwrap --name s1 \
+		-P command --repo "$PWD/repo" -p go -- sh -c '
+		echo hello >hello.txt; git add hello.txt
+		git -c user.name=T -c user.email=t@e commit -qm "say hello"
+		common=$(git rev-parse --git-common-dir)
+		for file in "$common/config" "$common/hooks/pre-push" .git \
+			"$(git rev-parse --git-dir)/commondir"; do
+			(echo evil >"$file") 2>/dev/null && echo "wrote $file"
+			mv "$file" "$file.old" 2>/dev/null && echo "moved $file"
+		done; echo end'
+	[ "$(said s1)" = end ]
+	dir=$(forge-session show s1 -q .dir)
+	[ "$(git -C "$dir" log -1 --format=%s)" = 'say hello' ]
+}
