@@ -142,6 +142,7 @@ caps(struct json *o)
 	json_put_bool(o, "machine", true);
 	json_put_str(o, "root", "disk");
 	json_put_str(o, "channel", "vsock");
+	json_put_bool(o, "api", true);
 	json_put_str(o, "halt", "poweroff");
 	driver_put_words(o, "net", (const char *[]){ "none", "tap", NULL });
 	json_put_str(o, "address", "ours");

@@ -161,6 +161,7 @@ caps(struct json *o)
 	json_put_bool(o, "machine", true);
 	json_put_str(o, "root", "disk");
 	json_put_str(o, "channel", "vsock");
+	json_put_bool(o, "api", true);
 	json_put_str(o, "halt", "reboot");
 	driver_put_words(o, "net", (const char *[]){ "none", NULL });
 	json_put_str(o, "address", "ours");

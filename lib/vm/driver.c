@@ -33,9 +33,10 @@ static const struct driver known[] = {
 	{ "qemu", .machine = true, .qmp = true, .disks = true,
 		.nets = "user user+loopback tap none" },
 	{ "process", .tree = true, .nets = "none user user+loopback" },
-	{ "cloud-hypervisor", .machine = true, .vsock = true,
+	{ "cloud-hypervisor", .machine = true, .vsock = true, .api = true,
 		.nets = "none tap" },
-	{ "firecracker", .machine = true, .vsock = true, .restart = true,
+	{ "firecracker", .machine = true, .vsock = true, .api = true,
+		.restart = true,
 		.nets = "none" },
 	{ "proxmox", .elsewhere = true, .nets = "driver" },
 	{ "tart", .elsewhere = true, .nets = "driver" },
@@ -58,6 +59,7 @@ ask_caps(const char *name, struct driver *ret, struct err *err)
 	*ret = (struct driver){ .machine = json_bool(caps, "machine", true),
 		.tree = !strcmp(json_str(caps, "root", ""), "tree"),
 		.vsock = !strcmp(json_str(caps, "channel", ""), "vsock"),
+		.api = json_bool(caps, "api", false),
 		.qmp = !strcmp(json_str(caps, "monitor", ""), "qmp"),
 		.disks = json_bool(caps, "disks", false),
 		.elsewhere = json_bool(caps, "elsewhere", false),
@@ -503,4 +505,21 @@ driver_boot(const char *driver, const struct json *spec,
 	if (proc_spawn(&p, ret, err))
 		return -1;
 	return send_spec(ret, spec, err);
+}
+
+int
+driver_verb(const char *driver, const char *verb, const char *dir,
+	struct err *err)
+{
+	CLEANUP_PROC struct proc p = PROC_INIT;
+	CLEANUP_BUF struct buf in = BUF_INIT, out = BUF_INIT;
+	CLEANUP_JSON struct json *o = json_object();
+
+	json_put_str(o, "dir", dir);
+	json_write(o, &in);
+	return prepare(&p, driver, verb, err) ||
+			proc_run(&p, &in, &out, ANSWER_MAX, ANSWER_TIMEOUT,
+				err) ?
+		-1 :
+		0;
 }

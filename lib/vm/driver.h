@@ -69,6 +69,7 @@ struct driver {
 	char name[32];
 	bool machine; /* "machine": a kernel is booted */
 	bool vsock; /* "channel":"vsock": the guest connects, see vsock.h */
+	bool api; /* "api": knows the verbs pause and resume */
 	bool qmp; /* "monitor":"qmp": is given a socket for that */
 	bool restart; /* "halt":"reboot": guests end by that */
 	bool disks; /* "disks": takes those of the spec */
@@ -140,6 +141,10 @@ int driver_ask(const char *driver, const char *verb, const struct json *spec,
  */
 int driver_boot(const char *driver, const struct json *spec,
 	const struct proc_cgroup *cgroup, int channel, struct child *ret,
+	struct err *err) __attribute__((warn_unused_result));
+
+/* pause or resume, of the VM whose files are in dir (absolute). */
+int driver_verb(const char *driver, const char *verb, const char *dir,
 	struct err *err) __attribute__((warn_unused_result));
 
 #endif

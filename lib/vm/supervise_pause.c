@@ -7,6 +7,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/state/state.h"
 #include "lib/base/banned.h"
 
 #define MONITOR_WAIT 5000 /* ms; it answers within 2 */
@@ -43,17 +44,28 @@ check_state(const struct supervisor *s, bool paused, struct err *err)
 		name);
 }
 
+/* By the monitor that is ours, or the driver, which knows the API socket. */
+static int
+stand_still(struct supervisor *s, bool still, struct err *err)
+{
+	CLEANUP_FREE char *dir = xasprintf("%s/vm/%s", state_path(s->st),
+		s->boot->spec.name);
+
+	if (s->qmp.fd >= 0)
+		return qmp_command(&s->qmp, still ? "stop" : "cont", NULL,
+			clock_mono() + MONITOR_WAIT, err);
+	if (s->driver.api)
+		return driver_verb(s->boot->spec.driver,
+			still ? "pause" : "resume", dir, err);
+	return err_set(err, ERR_LIMIT,
+		"driver '%s' cannot pause a VM; qemu can",
+		s->boot->spec.driver);
+}
+
 int
 supervisor_pause(struct supervisor *s, struct err *err)
 {
-	if (check_state(s, false, err))
-		return -1;
-	if (s->qmp.fd < 0)
-		return err_set(err, ERR_LIMIT,
-			"driver '%s' cannot pause a VM; qemu can",
-			s->boot->spec.driver);
-	if (qmp_command(&s->qmp, "stop", NULL, clock_mono() + MONITOR_WAIT,
-		    err))
+	if (check_state(s, false, err) || stand_still(s, true, err))
 		return -1;
 	s->paused = true;
 	return vm_paused(s->db, s->boot->spec.name, true, err);
@@ -66,8 +78,7 @@ supervisor_resume(struct supervisor *s, struct err *err)
 		return -1;
 	send_clock(s); /* it waits in the port: the first that is read */
 	(void)conn_flush(&s->channel); /* what is left goes with the loop */
-	if (qmp_command(&s->qmp, "cont", NULL, clock_mono() + MONITOR_WAIT,
-		    err))
+	if (stand_still(s, false, err))
 		return -1;
 	s->paused = false;
 	return vm_paused(s->db, s->boot->spec.name, false, err);

@@ -178,6 +178,24 @@ paused() {
 	both paused
 }
 
+paused_by_us() { # DRIVER
+	forge-vm start --driver "$1" -i busybox -n api >/dev/null 3>&- 4>&-
+	run -0 --separate-stderr forge-vm pause api
+	[ "$output$stderr" = '' ]
+	[ "$(forge-vm show api -q .state)" = paused ]
+	run -4 --separate-stderr forge-vm pause api
+	[ "$stderr" = "forge-vm: VM 'api' is paused already" ]
+	run -0 --separate-stderr forge-vm resume api
+	[ "$(forge-vm show api -q .state)" = running ]
+	[ "$(forge-vm exec api -- echo back)" = back ]
+	forge-vm destroy api
+}
+
+@test "vmm: forge-vm pause and resume ask the driver" {
+	use_image busybox
+	both paused_by_us
+}
+
 @test "vmm: what the API refuses is one line" {
 	use_image busybox
 	forge-vm start --driver cloud-hypervisor -i busybox -n api >/dev/null \
