@@ -203,8 +203,12 @@ agents_check(struct stream *s)
 void
 agents_free(struct stream *s)
 {
-	while (s->agents)
-		agent_free(s->agents);
+	struct agent *a, *next;
+
+	for (a = s->agents; a; a = next) {
+		next = a->next;
+		agent_free(a);
+	}
 }
 
 /* ---- the stream ---- */

@@ -130,7 +130,8 @@ has_symbol(size_t i, const char *symbol)
 		(symbol[len] && symbol[len] != '.'))
 		return false;
 	return !symbol[len] ||
-		memmem(file.data, file.len, last + 1, strlen(last + 1));
+		(last && memmem(file.data, file.len, last + 1,
+				 strlen(last + 1)));
 }
 
 static int

@@ -135,7 +135,8 @@ void notes_close(struct stream *s);
 /* Runners that an agent got from us and does not list yet. */
 int places_unlisted(const struct agent *a);
 void place_open(struct grpc_call *call, void *arg);
-void place_acked(struct agent *a, const char *id, bool ok, const char *why);
+void place_acked(struct agent *a, const char *id, bool accepted,
+	const char *why);
 void place_event(struct agent *a, const char *runner, int event,
 	const char *why);
 /* A status came: who is listed, who is not any more. */
