@@ -7,6 +7,7 @@
 #include "lib/base/parse.h"
 #include "lib/runner/fleet.h"
 #include "lib/runner/log.h"
+#include "lib/runner/orphan.h"
 #include "lib/runner/poll.h"
 #include "lib/runner/prune.h"
 #include "lib/runner/runner.h"
@@ -35,7 +36,7 @@ const struct poptOption sync_options[] = {
 	{ "dry-run", 'n', POPT_ARG_NONE, &arg_dry, 0,
 		"only say what would be done", NULL },
 	{ "jobs", 0, POPT_ARG_NONE, &arg_jobs, 0,
-		"ask GitHub for jobs that no webhook told of", NULL },
+		"ask GitHub for jobs that no webhook told of, and orphans", NULL },
 	POPT_TABLEEND
 };
 const struct poptOption trim_options[] = {
@@ -111,7 +112,8 @@ cmd_sync(int argc, const char **argv, struct err *err)
 	(void)argv;
 	if (state_open(&st, err))
 		return err_status(err->code);
-	if (arg_jobs ? poll_jobs(st, arg_dry, tell, NULL, err) :
+	if (arg_jobs ? poll_jobs(st, arg_dry, tell, NULL, err) ||
+			orphans_sweep(st, arg_dry, tell, NULL, err) :
 		       runner_sync(st, arg_dry, tell, NULL, err) ||
 			runner_prune(st, arg_dry, tell, NULL, err) ||
 			version_check(st, arg_dry, tell, NULL, err))
