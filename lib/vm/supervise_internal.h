@@ -130,7 +130,7 @@ int snapshot_prepare(struct supervisor *s, struct vm_fds *fds,
 /* It is: let the guest continue, as somebody else. */
 int snapshot_restore(struct supervisor *s, struct err *err)
 	__attribute__((warn_unused_result));
-int snapshot_take(struct supervisor *s, const char *name, struct err *err)
+int snapshot_machine(struct supervisor *s, const char *name, struct err *err)
 	__attribute__((warn_unused_result));
 /* ---- supervise_warm.c ---- */
 

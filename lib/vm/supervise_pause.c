@@ -107,7 +107,7 @@ take(struct supervisor *s, const struct frame *f, struct err *err)
 		f->length > 255 ? 255 : (int)f->length,
 		(const char *)f->payload);
 
-	return snapshot_take(s, name, err);
+	return snapshot_machine(s, name, err);
 }
 
 bool

@@ -156,7 +156,7 @@ add_event(struct supervisor *s, const char *name, struct err *err)
 }
 
 int
-snapshot_take(struct supervisor *s, const char *name, struct err *err)
+snapshot_machine(struct supervisor *s, const char *name, struct err *err)
 {
 	struct snapshot_new n = SNAPSHOT_NEW_INIT;
 	struct err later = ERR_INIT;
