@@ -171,7 +171,7 @@ grpc_percent_encode(struct buf *out, const char *s, size_t max)
 	static const char hex[] = "0123456789ABCDEF";
 	size_t i;
 
-	for (i = 0; s[i] && i < max; i++) {
+	for (i = 0; i < max && s[i]; i++) {
 		unsigned char c = (unsigned char)s[i];
 
 		if (c >= ' ' && c <= '~' && c != '%') {

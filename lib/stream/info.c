@@ -123,12 +123,13 @@ static bool
 has_symbol(size_t i, const char *symbol)
 {
 	size_t len = strlen(files[i].package);
-	const char *last = strrchr(symbol, '.');
 	ProtobufCBinaryData file = file_bytes(i);
+	const char *last;
 
-	if (strncmp(symbol, files[i].package, len) != 0 ||
+	if (!symbol || strncmp(symbol, files[i].package, len) != 0 ||
 		(symbol[len] && symbol[len] != '.'))
 		return false;
+	last = strrchr(symbol, '.');
 	return !symbol[len] ||
 		(last && memmem(file.data, file.len, last + 1,
 				 strlen(last + 1)));
