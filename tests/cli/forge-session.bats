@@ -112,7 +112,7 @@ it hurts" ]
 
 @test "run: place, directory and environment are those asked for" {
 	mkdir there
-	printf '[place "again"]\n\trun = env PLACED=yes\n' >>config
+	printf '[place "again"]\n run = env PLACED=yes\n' >>config
 	export MINE=mine
 	forge-session run -P command --name x -p hi --in again -d there \
 		-e MINE -e HIS=his -- sh -c \

@@ -74,7 +74,6 @@ $(forge-vm show "$i" -q .address)" ]
 
 @test "warm: run in one, and it is gone; kill -9 of it too" {
 	forge-vm warm -i busybox --net none --warm 2
-	one=$(forge-vm list -q .name | sed -n 1p)
 	run -7 --separate-stderr forge-vm run -i busybox --net none -- \
 		sh -c 'hostname; cat; exit 7' <<<"from stdin" 3>&-
 	[ "$stderr" = '' ]
