@@ -44,6 +44,7 @@ check(const char *name)
 		"a tree or a disk");
 	ok(!strcmp(json_str(caps, "channel", ""), "vsock") == d.vsock,
 		"the channel");
+	ok(json_bool(caps, "api", false) == d.api, "pause and resume, or not");
 	ok(!strcmp(json_str(caps, "halt", ""), "reboot") == d.restart,
 		"how its guests end");
 	check_nets(&d, caps);
@@ -59,7 +60,7 @@ main(void)
 
 	for (i = 0; (name = driver_known(i)); i++)
 		check(name);
-	is_int((int64_t)i, 4, "all of them");
+	is_int((int64_t)i, 6, "all of them");
 	ok(driver_find("nosuch", &d, &err) == -1, "there is no other");
 	is_int(err.code, ERR_NOTFOUND, "and that is said");
 	err = ERR_INIT;
