@@ -271,6 +271,8 @@ take_line(struct engine *e, const char *line, size_t n, struct err *err)
 		return 0;
 	if (translate_out(e->tr, line, n, &to, &garbage, err))
 		return -1;
+	if (e->phase == PHASE_TURN && turn_taken(e, err))
+		return -1;
 	e->garbage = garbage ? e->garbage + 1 : 0;
 	if (e->garbage <= GARBAGE_MAX)
 		return 0;

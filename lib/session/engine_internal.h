@@ -65,6 +65,7 @@ struct engine {
 
 	bool resumed; /* the session went on: a message may be lacking */
 	struct message message; /* of the turn */
+	bool taken; /* the agent showed that it has it */
 	bool result; /* the turn has one */
 	bool result_ok, result_limit, result_interrupted;
 	char *result_reason; /* or NULL */
@@ -118,6 +119,12 @@ int agent_tell(struct engine *e, const char *kind, struct json *data,
 
 /* The next message, or what else is to be done when no turn is open. */
 void turn_next(struct engine *e);
+/*
+ * The agent has said something since it was sent the message: it has it.  A
+ * message that it may not have is sent again after a crash.
+ */
+int turn_taken(struct engine *e, struct err *err)
+	__attribute__((warn_unused_result));
 /* The result of the turn is known, and its process gone where it has one. */
 void turn_over(struct engine *e);
 /* The agent is gone in the middle of a turn, or says nothing of it. */

@@ -51,7 +51,7 @@ begin(struct engine *e, struct err *err)
 	e->result = e->result_ok = e->result_limit = false;
 	e->result_interrupted = e->interrupted = false;
 	e->limited_until = 0;
-	e->limit_wanted = false;
+	e->limit_wanted = e->taken = false;
 	free(steal_ptr(&e->again));
 	e->deadline = -1;
 	e->phase = PHASE_TURN;
@@ -65,8 +65,16 @@ begin(struct engine *e, struct err *err)
 	engine_move(e, SESSION_RUNNING, NULL, NULL);
 	if (event_write(e, "message", message_data(e), err))
 		return -1;
-	return e->message.id ? message_delivered(e->db, e->message.id, err) :
-			       0;
+	return 0;
+}
+
+int
+turn_taken(struct engine *e, struct err *err)
+{
+	if (e->taken || !e->message.id)
+		return 0;
+	e->taken = true;
+	return message_delivered(e->db, e->message.id, err);
 }
 
 static void
@@ -185,7 +193,7 @@ turn_over(struct engine *e)
 		return;
 	e->deadline = -1;
 	ask_void(e, NULL);
-	if (transcript_sync(&e->log, &err) ||
+	if (turn_taken(e, &err) || transcript_sync(&e->log, &err) ||
 		session_used(e->db, e->s.id, &now, &err)) {
 		engine_fail(e, &err);
 		return;

@@ -50,6 +50,12 @@ is_state()
 	[ "$(forge-session show "$1" -q .state)" = "$2" ]
 }
 
+# has_it ID: the agent has taken every message
+has_it()
+{
+	[ "$(forge-session show "$1" -q .messages_waiting)" = 0 ]
+}
+
 asks_for()
 {
 	forge-session asks -q '.data.input.command // .input.command' |
@@ -103,7 +109,7 @@ $PWD/work" ]
 
 	agent=$(forge-session show x -q .agent_session)
 	forge-session send x '+hang'
-	wait_until 60 is_state x running
+	wait_until 60 has_it x
 	kill -KILL "$(supervisor x)"
 	wait_until 60 is_state x interrupted
 	forge-session resume -p '+recall' x

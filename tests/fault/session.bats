@@ -54,6 +54,11 @@ said() {
 	forge-session log "$1" -q 'select(.kind == "output") | .data.text'
 }
 
+# What an agent with a memory was told: it was cut off perhaps in its answer.
+remembered() {
+	cat "state/session/$1/home"/agent-* 2>/dev/null || :
+}
+
 # a_round ID WHAT: start, kill the supervisor somewhere, look, go on
 a_round() {
 	local id=$1 pid
@@ -71,7 +76,7 @@ a_round() {
 	forge-session send "$id" say three
 	forge-session wait "$id" --timeout 60s
 	whole "$id"
-	said "$id" | grep -qxE "(say )?two"
+	{ said "$id"; remembered "$id"; } | grep -qxE "(say )?two"
 	said "$id" | grep -qxE "(say )?three"
 	forge-session stop "$id"
 	[ "$(forge-session show "$id" -q '.state, .messages_waiting')" = \
