@@ -39,6 +39,7 @@ struct end {
 	bool reading, sent;
 	int64_t lost; /* mono ms of the last time it was; -1 */
 	int told; /* signals */
+	int owed; /* one that came while there was no coordinator, or 0 */
 	int status; /* -1: not yet */
 	struct err err;
 };
@@ -167,21 +168,31 @@ start_reading(struct end *e)
 }
 
 static void
+send_signal(struct end *e, int sig)
+{
+	Forge__Agent__V1__RunInput in = FORGE__AGENT__V1__RUN_INPUT__INIT;
+
+	in.payload_case = FORGE__AGENT__V1__RUN_INPUT__PAYLOAD_SIGNAL;
+	in.signal = (uint32_t)sig;
+	send_input(e, &in);
+}
+
+static void
 on_signal(struct loop_fd *l, uint32_t events)
 {
 	struct end *e = CONTAINER(l, struct end, signals);
-	Forge__Agent__V1__RunInput in = FORGE__AGENT__V1__RUN_INPUT__INIT;
 	int sig;
 
 	(void)events;
 	while ((sig = signals_next(l->fd))) {
-		if (e->told++ || !e->call || !e->agent) {
+		if (e->told++ || !e->agent || (!e->call && !e->sent)) {
 			over(e, EXIT_SIGNAL + sig);
 			return;
 		}
-		in.payload_case = FORGE__AGENT__V1__RUN_INPUT__PAYLOAD_SIGNAL;
-		in.signal = (uint32_t)sig;
-		send_input(e, &in);
+		if (e->lost >= 0)
+			e->owed = sig; /* the next coordinator hears it */
+		else
+			send_signal(e, sig);
 	}
 }
 
@@ -197,8 +208,12 @@ print(struct end *e, int fd, const void *p, size_t n)
 static void
 on_agent(struct end *e, const char *agent)
 {
-	if (e->agent)
+	if (e->agent) { /* found again */
+		if (e->owed)
+			send_signal(e, e->owed);
+		e->owed = 0;
 		return;
+	}
 	e->agent = xstrdup(agent);
 	if (e->r->mark) {
 		print(e, STDOUT_FILENO, e->r->mark, strlen(e->r->mark));
