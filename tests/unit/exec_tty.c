@@ -86,15 +86,15 @@ type(const char *text)
 		perror("terminal");
 }
 
-/* Until text came, or the end. */
+/* Until text came, or the end, or nothing for so long. */
 static bool
-await(const char *text)
+await_ms(const char *text, int ms)
 {
 	struct pollfd p = { .fd = terminal, .events = POLLIN };
 
 	seen[nseen] = '\0';
 	while (!strstr(seen, text)) {
-		ssize_t n = poll(&p, 1, WAIT) > 0 ?
+		ssize_t n = poll(&p, 1, ms) > 0 ?
 			read(terminal, seen + nseen,
 				sizeof(seen) - 1 - nseen) :
 			-1;
@@ -105,6 +105,12 @@ await(const char *text)
 		seen[nseen] = '\0';
 	}
 	return true;
+}
+
+static bool
+await(const char *text)
+{
+	return await_ms(text, WAIT);
 }
 
 static bool
@@ -120,10 +126,14 @@ is_raw(void)
 static int
 finish(void)
 {
-	int status = -1;
+	int status = -1, tries = WAIT / 20;
 
-	(void)await("\001 never said");
-	(void)waitpid(client, &status, 0);
+	while (waitpid(client, &status, WNOHANG) == 0 && tries-- > 0)
+		(void)await_ms("\001 never said", 20);
+	if (tries < 0) {
+		(void)kill(client, SIGKILL);
+		(void)waitpid(client, &status, 0);
+	}
 	(void)kill(agent, SIGKILL);
 	(void)waitpid(agent, NULL, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) :
