@@ -252,10 +252,12 @@ test_configs(void)
 	opened("[github \"a\"]\n\tapp-id = 1\n\tkey-file = k\n"
 		"\ttoken-file = t\n", "a", ERR_INVALID,
 		"github 'a' needs either app-id and key-file, or token-file");
-	opened("[github \"a\"]\n\tapi = http://ghe.example/api/v3\n", "a",
+	opened("[github \"a\"]\n\ttoken-file = t\n"
+		"\tapi = http://ghe.example/api/v3\n", "a",
 		ERR_INVALID, "api of github 'a': 'http://ghe.example' would "
 		"send secrets in the clear: use https");
-	opened("[github \"a\"]\n\tapi = https://me:word@ghe.example\n", "a",
+	opened("[github \"a\"]\n\ttoken-file = t\n"
+		"\tapi = https://me:word@ghe.example\n", "a",
 		ERR_INVALID, "api of github 'a': a URL with a user or "
 		"password in it");
 }
