@@ -79,7 +79,8 @@ warm_find(struct state *st, struct vm_boot *boot, bool run, int *ret_sock,
 
 		boot->spec.name = names.v[i];
 		if (!run)
-			boot->spec.argv = argv = supervise_json(st, boot);
+			argv = supervise_json(st, boot);
+		boot->spec.argv = argv;
 		if (!warm_take(st, names.v[i], &how, ret_sock, err)) {
 			boot->spec.name = xstrdup(names.v[i]);
 			boot->spec.argv = NULL;

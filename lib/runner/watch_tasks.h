@@ -18,7 +18,7 @@ struct watch_tasks {
 };
 
 /* All that need no configuration. */
-void watch_tasks_add(struct watch_tasks *t);
+void watch_tasks_add(struct watch_tasks *w);
 /*
  * What the configuration says: how often GitHub is asked; one program kept
  * for each [notify] and each pool with a scale-set.  Again after a reload:

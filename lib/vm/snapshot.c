@@ -90,6 +90,13 @@ check_fit(struct state *st, const char *name, const struct json *about,
 	return 0;
 }
 
+static void
+hand_over(struct snapshot *from, struct snapshot *to)
+{
+	*to = *from;
+	*from = SNAPSHOT_INIT;
+}
+
 int
 snapshot_open(struct state *st, const char *name, struct snapshot *ret,
 	struct err *err)
@@ -108,8 +115,7 @@ snapshot_open(struct state *st, const char *name, struct snapshot *ret,
 		return err_sys(err, "cannot open '%s'", state);
 	s.memory = xasprintf("%s/" DIR_NAME "/%s/" SNAPSHOT_MEMORY,
 		state_path(st), name);
-	*ret = s;
-	s = SNAPSHOT_INIT;
+	hand_over(&s, ret);
 	return 0;
 }
 
