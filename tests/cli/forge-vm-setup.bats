@@ -132,7 +132,7 @@ route unreachable 10.99.0.0/20: made" ]
 	while killed fdatasync "$n" forge-vm setup; do
 		n=$((n + 1))
 	done
-	[ "$n" -gt 5 ]
+	[ "$n" -gt 3 ]
 	run -0 host forge-vm setup
 	[ "$output" = "" ]
 	m=1
@@ -140,7 +140,7 @@ route unreachable 10.99.0.0/20: made" ]
 		m=$((m + 1))
 		host forge-vm setup
 	done
-	[ "$m" -gt 3 ]
+	[ "$m" -gt 2 ]
 	[ "$(network)" = "$before" ]
 }
 
