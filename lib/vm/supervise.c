@@ -2,24 +2,18 @@
 #include "lib/vm/supervise_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
 #include "lib/base/signals.h"
-#include "lib/state/state.h"
 #include "lib/vm/cgroup_vm.h"
 #include "lib/vm/usernet.h"
 #include "lib/vm/vsock.h"
@@ -27,13 +21,11 @@
 
 #define STOP_GRACE 10000 /* ms from TERM to KILL inside the guest */
 #define STOP_EXTRA 5000 /* ms more for the power-off itself */
-#define LOST_WAIT 1000 /* ms for a hypervisor to say itself why it ends */
 #define SAID_MAX 16384
-#define LOCK_WAIT 200 /* ms: who looks for the dead holds it an instant */
 
 /* ---- ending ---- */
 
-static void
+void
 kill_hypervisor(struct supervisor *s)
 {
 	proc_kill(&s->hypervisor, SIGKILL);
@@ -83,218 +75,6 @@ supervisor_stop(struct supervisor *s, uint32_t grace_ms)
 	s->deadline = clock_mono() + grace_ms + STOP_EXTRA;
 }
 
-/* ---- the guest comes up ---- */
-
-static void
-add_config(struct buf *b, const char *key, const char *value)
-{
-	buf_addf(b, "%s=%s", key, value);
-	buf_addc(b, '\0');
-}
-
-static void
-add_identity(struct supervisor *s, struct buf *b)
-{
-	CLEANUP_BUF struct buf id = BUF_INIT;
-	unsigned char bytes[16];
-
-	random_bytes(bytes, sizeof(bytes));
-	buf_addhex(&id, bytes, sizeof(bytes));
-	add_config(b, "machine_id", id.s);
-	if (s->address.mac[0])
-		add_config(b, "mac", s->address.mac);
-}
-
-void
-send_config(struct supervisor *s, enum channel_type type)
-{
-	CLEANUP_BUF struct buf b = BUF_INIT, entropy = BUF_INIT;
-	unsigned char seed[64];
-	struct timespec now;
-	char text[32];
-	struct frame f = { .type = (uint8_t)type };
-
-	add_config(&b, "hostname", s->boot->spec.name);
-	add_identity(s, &b);
-	net_config(&s->net, &s->address, &s->subnet, &b);
-	if (s->image.root) {
-		add_config(&b, "root", "/dev/vda");
-		add_config(&b, "rootfs", s->image.rootfs);
-		add_config(&b, "overlay",
-			disks_overlay(&s->boot->spec.disk) ? "/dev/vdb" :
-							     "tmpfs");
-	}
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)snprintf(text, sizeof(text), "%lld",
-		(long long)now.tv_sec * 1000000000 + now.tv_nsec);
-	add_config(&b, "clock", text);
-	random_bytes(seed, sizeof(seed));
-	buf_addhex(&entropy, seed, sizeof(seed));
-	add_config(&b, "entropy", entropy.s);
-	add_config(&b, "halt", s->driver.restart ? "reboot" : "poweroff");
-	f.payload = (const unsigned char *)b.s;
-	f.length = (uint32_t)b.len;
-	conn_send(&s->channel, &f);
-}
-
-static void
-on_hello(struct supervisor *s, const struct frame *f)
-{
-	int64_t init_us = 0, hello_us = 0;
-	size_t pos = 0;
-	const char *string;
-
-	if (s->configured)
-		return;
-	while ((string = frame_string(f->payload, f->length, &pos)))
-		if (!strncmp(string, "init_us=", 8))
-			init_us = strtoll(string + 8, NULL, 10);
-		else if (!strncmp(string, "hello_us=", 9))
-			hello_us = strtoll(string + 9, NULL, 10);
-		else if (!strncmp(string, "version=", 8) && strcmp(string + 8, "1"))
-			supervisor_fail(s, ERR_INVALID,
-				"the image's forge-init speaks version %.8s "
-				"of the channel, we speak 1: build it again",
-				string + 8);
-	s->configured = true;
-	timings_hello(&s->timings, init_us, hello_us);
-	s->hello_ms = clock_mono() - s->started;
-	send_config(s, CHANNEL_CONFIG);
-}
-
-static int
-start_exec(struct supervisor *s)
-{
-	int fds[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
-		return err_sys(&s->err, "cannot make a socket");
-	if (clients_add(s, fds[1]) < 0) {
-		(void)close(fds[0]); /* nothing was written */
-		return err_set(&s->err, ERR_LIMIT, "too many clients");
-	}
-	s->exec_open = true;
-	return exec_client_open(&s->exec, s->boot->exec, fds[0], &s->err);
-}
-
-/* Of a VM elsewhere: what its driver found. */
-static int
-find_address(struct supervisor *s)
-{
-	CLEANUP_FREE char *address = NULL;
-	const struct vm_spec *spec = &s->boot->spec;
-
-	if (!s->driver.elsewhere)
-		return 0;
-	return driver_address(s->st, spec->driver, spec->name, &address,
-		       &s->err) ||
-			vm_set_address(s->db, spec->name, address, &s->err) ?
-		-1 :
-		0;
-}
-
-static void
-notify(struct supervisor *s)
-{
-	CLEANUP_FREE char *line = xasprintf("%s\n", s->boot->spec.name);
-
-	if (s->boot->notify_fd < 0 || s->warm == WARM_TAKEN)
-		return;
-	if (write_all(s->boot->notify_fd, line, strlen(line)))
-		log_debug("vm.notify", "name", s->boot->spec.name, NULL);
-	(void)close(s->boot->notify_fd); /* a pipe */
-}
-
-static void
-on_ready(struct supervisor *s)
-{
-	struct json *took;
-
-	if (s->ready || !s->configured || s->warm == WARM_WAITS)
-		return;
-	if (s->boot->waits && s->warm == WARM_NOT) {
-		if (warm_wait(s, &s->err))
-			kill_hypervisor(s);
-		else
-			notify(s);
-		return;
-	}
-	took = json_object();
-	s->ready = true;
-	clients_ready(s);
-	life_ready(s);
-	s->deadline = s->boot->timeout ? clock_mono() + s->boot->timeout : -1;
-	json_put_int(took, "hello_ms", s->hello_ms);
-	json_put_int(took, "ready_ms", clock_mono() - s->started);
-	timings_lap(&s->timings, TIMING_AGENT);
-	json_put(took, "phases_ms", timings_json(&s->timings));
-	if (find_address(s) ||
-		vm_ready(s->db, s->boot->spec.name, took, &s->err)) {
-		kill_hypervisor(s);
-		return;
-	}
-	notify(s);
-	warm_given(s);
-	if (s->boot->exec && start_exec(s))
-		kill_hypervisor(s);
-}
-
-static void
-from_guest(struct supervisor *s, const struct frame *f)
-{
-	switch (f->type) {
-	case CHANNEL_HELLO:
-		on_hello(s, f);
-		break;
-	case CHANNEL_READY:
-		on_ready(s);
-		break;
-	case CHANNEL_FAULT:
-		if (!s->ready)
-			supervisor_fail(s, ERR_PLACE,
-				"the guest cannot boot: %.*s",
-				f->length > 200 ? 200 : (int)f->length,
-				(const char *)f->payload);
-		break;
-	case CHANNEL_STARTED:
-	case CHANNEL_STDIN_CLOSED:
-	case CHANNEL_STDOUT:
-	case CHANNEL_STDERR:
-	case CHANNEL_CREDIT:
-	case CHANNEL_EXIT:
-	case CHANNEL_STDOUT_EOF:
-		clients_deliver(s, f);
-		break;
-	default:
-		break;
-	}
-}
-
-static void
-read_channel(struct supervisor *s)
-{
-	struct frame f;
-
-	if (s->awaited) { /* it is the listener still */
-		int fd = s->channel.fd;
-
-		if (!vsock_accept(&fd, s->dir)) {
-			conn_init(&s->channel, fd);
-			s->awaited = false;
-		}
-		return;
-	}
-	if (conn_fill(&s->channel)) {
-		conn_release(&s->channel); /* the end is seen by its pidfd */
-		/* or not at all, when the machine was reset in place */
-		s->lost = s->driver.vsock && !s->stopping;
-		if (s->lost)
-			s->deadline = clock_mono() + LOST_WAIT;
-	}
-	while (frame_next(&s->channel.reader, &f))
-		from_guest(s, &f);
-}
-
 /* ---- the rest of what can happen ---- */
 
 /* false: there is nothing more now. */
@@ -327,7 +107,7 @@ on_end(struct supervisor *s)
 		read_said(s))
 		;
 	if (s->channel.fd >= 0)
-		read_channel(s);
+		guest_read(s);
 	console_end(s);
 	if (s->stopping || s->err.code || (s->exec_open && s->exec.done))
 		return;
@@ -504,7 +284,7 @@ step(struct supervisor *s, struct err *err)
 	if (fds[FD_SIGNALS].revents)
 		read_signals(s);
 	if (fds[FD_CHANNEL].revents & (POLLIN | POLLHUP | POLLERR))
-		read_channel(s);
+		guest_read(s);
 	if (fds[FD_CONSOLE].revents & POLLOUT)
 		console_type(s);
 	if (fds[FD_CONSOLE].revents & (POLLIN | POLLHUP | POLLERR))
@@ -526,151 +306,6 @@ step(struct supervisor *s, struct err *err)
 	else
 		life_step(s);
 	return 0;
-}
-
-/* ---- beginning ---- */
-
-static int
-directory_open(struct supervisor *s, struct err *err)
-{
-	CLEANUP_FREE char *path = xasprintf("vm/%s", s->boot->spec.name);
-
-	if (fs_remove_tree(state_dir(s->st), path, err) ||
-		fs_mkdirs(state_dir(s->st), path, 0700, err))
-		return -1;
-	s->dir = openat(state_dir(s->st), path,
-		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (s->dir < 0)
-		return err_sys(err, "cannot open '%s'", path);
-	return console_open(&s->console, s->dir, err) ||
-			clients_listen(s, err) ?
-		-1 :
-		0;
-}
-
-/* Its other end is what the driver inherits, unless the guest connects. */
-static int
-channel_open(struct supervisor *s, int *ret_theirs, struct err *err)
-{
-	int fds[2];
-
-	if (driver_find(s->boot->spec.driver, &s->driver, err))
-		return -1;
-	if (s->driver.vsock) {
-		if (vsock_listen(s->dir, fds, err))
-			return -1;
-		s->awaited = true;
-	} else {
-		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
-			return err_sys(err, "cannot make a socket");
-		*ret_theirs = fds[1];
-	}
-	conn_init(&s->channel, fds[0]);
-	return 0;
-}
-
-/* No name on disk: who has no fd of it cannot talk to it. */
-static int
-monitor_open(struct supervisor *s, int *ret_theirs, struct err *err)
-{
-	int fds[2];
-
-	if (!s->driver.qmp)
-		return 0;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
-		return err_sys(err, "cannot make a socket");
-	qmp_init(&s->qmp, fds[0]);
-	*ret_theirs = fds[1];
-	return 0;
-}
-
-static int
-hypervisor_start(struct supervisor *s, struct err *err)
-{
-	CLEANUP_JSON struct json *spec = NULL;
-	CLEANUP_FREE char *identity = NULL;
-	CLEANUP_CLOSE int channel = -1, console = -1, net = -1, monitor = -1;
-	struct vm_fds list;
-	int fds[2];
-
-	if (channel_open(s, &channel, err))
-		return -1;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
-		return err_sys(err, "cannot make a socket");
-	s->console_fd = fds[0];
-	console = fds[1];
-	if (usernet_mode(s->boot->spec.net) &&
-		usernet_start(s->boot->spec.net, &s->address, &s->subnet, &net,
-			&s->usernet, err))
-		return -1;
-	if (net_up(s->st, &s->boot->spec, &s->address, &s->subnet, s->lock,
-		    &s->net, err) ||
-		monitor_open(s, &monitor, err))
-		return -1;
-	timings_lap(&s->timings, TIMING_TAP);
-	list = (struct vm_fds){ channel, console, net < 0 ? s->net.fd : net,
-		monitor, -1, NULL };
-	if (snapshot_prepare(s, &list, err))
-		return -1;
-	if (driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
-		    &s->subnet, &list, &spec, err) ||
-		vm_cgroup_make(s->st, &s->boot->spec, &s->cgroup, err) ||
-		driver_boot(s->boot->spec.driver, spec, &s->cgroup.join,
-			channel, &s->hypervisor, err))
-		return -1;
-	(void)fd_nonblock(s->hypervisor.err, true); /* a pipe */
-	timings_lap(&s->timings, TIMING_FORK);
-	cleanup_close(&monitor); /* so that its end is seen */
-	monitor = -1;
-	if (proc_identity(s->hypervisor.pid, &identity, err))
-		return -1;
-	return vm_booting(s->db, s->boot->spec.name, identity, err);
-}
-
-static int
-make_disks(struct supervisor *s, struct err *err)
-{
-	const struct vm_spec *spec = &s->boot->spec;
-	CLEANUP_FREE char *dir = xasprintf("%s/vm/%s", state_path(s->st),
-		spec->name);
-
-	return disks_any(&spec->disk) ?
-		disks_make(&spec->disk, dir, spec->name, err) :
-		0;
-}
-
-static int
-begin(struct supervisor *s, struct err *err)
-{
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT,
-		SIGUSR1, SIGUSR2, SIGWINCH, 0 };
-	const struct vm_spec *spec = &s->boot->spec;
-
-	if (state_db(s->st, &s->db, err) ||
-		subnet_load(s->st, &s->subnet, err) ||
-		image_open(s->st, spec->image, &s->image, err) ||
-		/* once per image, and no part of any boot's time */
-		driver_prepare(s->st, spec->driver, &s->image, err))
-		return -1;
-	if (state_lock(s->st, "vm", spec->name, 0, LOCK_WAIT, &s->lock,
-		    err)) {
-		if (err->code != ERR_BUSY)
-			return -1;
-		return err_set(err, ERR_EXISTS, "a VM named '%s' runs",
-			spec->name);
-	}
-	if (signals_open(signals, &s->signals, err) ||
-		vm_create(s->st, spec, &s->address, err))
-		return -1;
-	s->row = true;
-	s->clients = xcalloc(CLIENTS, sizeof(*s->clients));
-	s->started = clock_mono();
-	s->deadline = s->started + s->boot->boot_timeout;
-	timings_lap(&s->timings, TIMING_LEASE);
-	if (directory_open(s, err) || make_disks(s, err))
-		return -1;
-	timings_lap(&s->timings, TIMING_CLONE);
-	return hypervisor_start(s, err) || snapshot_restore(s, err) ? -1 : 0;
 }
 
 /* ---- the end ---- */
@@ -794,7 +429,7 @@ supervise(struct state *st, const struct vm_boot *boot, int *ret_status,
 	s->snapshot = SNAPSHOT_INIT;
 	s->memory = s->taker = s->owner = -1;
 	s->err = ERR_INIT;
-	if (!begin(s, &s->err))
+	if (!supervisor_begin(s, &s->err))
 		while (!s->ended && !step(s, &s->err))
 			;
 	finish(s);

@@ -1,6 +1,15 @@
 /*
- * supervise_internal: what supervise.c (life and death) and
- * supervise_clients.c (who talks to the guest) share.
+ * supervise_internal: what the parts of the supervisor share.
+ *
+ *	supervise.c		the loop, and the end
+ *	supervise_begin.c	all that is made before the hypervisor, and it
+ *	supervise_guest.c	the guest comes up, and speaks
+ *	supervise_clients.c	who talks to the guest
+ *	supervise_console.c	its console
+ *	supervise_life.c	how long it may live
+ *	supervise_pause.c	it stands still
+ *	supervise_snapshot.c	it is kept, or continues
+ *	supervise_warm.c	it waits to be taken
  */
 #ifndef FORGE_VM_SUPERVISE_INTERNAL_H
 #define FORGE_VM_SUPERVISE_INTERNAL_H
@@ -94,6 +103,22 @@ void supervisor_fail(struct supervisor *s, enum err_code code,
 	const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void supervisor_stop(struct supervisor *s, uint32_t grace_ms);
 
+/* The hypervisor, at once; its end is noticed as any other. */
+void kill_hypervisor(struct supervisor *s);
+
+/* ---- supervise_begin.c ---- */
+
+/* Locks, row, lease, files, network, hypervisor: in that order. */
+int supervisor_begin(struct supervisor *s, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* ---- supervise_guest.c ---- */
+
+/* The channel has something, or ended. */
+void guest_read(struct supervisor *s);
+/* CONFIG or IDENTITY. */
+void send_config(struct supervisor *s, enum channel_type type);
+
 /* ---- supervise_console.c ---- */
 
 /* What of POLLIN and POLLOUT console_fd is wanted for. */
@@ -115,6 +140,13 @@ void clients_accept(struct supervisor *s);
 /* Add one that is connected already (fd taken over); -1 when full. */
 int clients_add(struct supervisor *s, int fd);
 void clients_read(struct supervisor *s, int i);
+/* The guest is ready: do what waited for that. */
+void clients_ready(struct supervisor *s);
+void clients_flush(struct supervisor *s);
+void clients_release(struct supervisor *s);
+/* A frame of the guest that belongs to a command. */
+void clients_deliver(struct supervisor *s, const struct frame *f);
+
 /* ---- supervise_pause.c ---- */
 
 /* Stand still, go on; the row follows. ERR_EXISTS when it does already. */
@@ -122,6 +154,9 @@ int supervisor_pause(struct supervisor *s, struct err *err)
 	__attribute__((warn_unused_result));
 int supervisor_resume(struct supervisor *s, struct err *err)
 	__attribute__((warn_unused_result));
+/* true: it was about pause or snapshot, and is answered. */
+bool pause_from_client(struct supervisor *s, int i, const struct frame *f);
+
 /* ---- supervise_snapshot.c ---- */
 
 /* What is to be there before the hypervisor is started. */
@@ -132,6 +167,7 @@ int snapshot_restore(struct supervisor *s, struct err *err)
 	__attribute__((warn_unused_result));
 int snapshot_machine(struct supervisor *s, const char *name, struct err *err)
 	__attribute__((warn_unused_result));
+
 /* ---- supervise_warm.c ---- */
 
 /* It is ready, nobody has it yet: it waits. */
@@ -142,16 +178,5 @@ int warm_give(struct supervisor *s, int client, const struct frame *f,
 	struct err *err) __attribute__((warn_unused_result));
 void warm_given(struct supervisor *s);
 void warm_client_gone(struct supervisor *s, int client);
-/* CONFIG or IDENTITY. */
-void send_config(struct supervisor *s, enum channel_type type);
-/* true: it was about pause or snapshot, and is answered. */
-bool pause_from_client(struct supervisor *s, int i, const struct frame *f);
-
-/* The guest is ready: do what waited for that. */
-void clients_ready(struct supervisor *s);
-void clients_flush(struct supervisor *s);
-void clients_release(struct supervisor *s);
-/* A frame of the guest that belongs to a command. */
-void clients_deliver(struct supervisor *s, const struct frame *f);
 
 #endif
