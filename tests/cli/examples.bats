@@ -184,7 +184,8 @@ run_examples()
 		line=${line%%  \#*} n=$((n + 1))
 		case $line in
 		*'forge-vm doctor'* | *'image build'* | *'forge-runner'* | \
-			*'forge-watch'* | *'forge-session'*)
+			*'forge-watch'* | *'forge-session'* | \
+			*'forge-register'* | *'forge-agent'*)
 			echo "$line" >script
 			parse_only script
 			;;
