@@ -2,7 +2,7 @@
  * driver-proxmox: VMs on a cluster of Proxmox VE; lib/vm/driver.h has the
  * contract ("elsewhere").  An image is a template there, by its VM id.
  *
- * A VM is called forge-HASH-NAME, HASH from the path of the state directory;
+ * A VM is called forge-HASH-NAME, HASH from its owner, a host and a state directory;
  * forge-vm sees to it that this is a DNS name.
  * By that name it is found again, however far its boot came, and nothing that
  * is called otherwise is ever touched.
@@ -46,14 +46,14 @@ look_again(void)
 	(void)nanosleep(&pause, NULL); /* shorter is no harm */
 }
 
-/* "forge-0123456789ab-": what the names of this state's VMs begin with. */
+/* "forge-0123456789ab-": what the names of this owner's VMs begin with. */
 static char *
 label_prefix(const struct json *spec)
 {
-	const char *state = json_str(spec, "state", "");
+	const char *owner = json_str(spec, "owner", "");
 	struct digest d;
 
-	digest_bytes(state, strlen(state), &d);
+	digest_bytes(owner, strlen(owner), &d);
 	return xasprintf("forge-%.12s-", d.hex);
 }
 
@@ -255,7 +255,7 @@ clone_as(struct machine *m, int64_t template, const char *label,
 				  full ? "1" : "0", NULL });
 	argv_push(&form, "description");
 	argv_pushf(&form, "VM '%s' of forge in %s",
-		json_str(m->spec, "name", ""), json_str(m->spec, "state", ""));
+		json_str(m->spec, "name", ""), json_str(m->spec, "owner", ""));
 	if (full && storage)
 		argv_pushv(&form,
 			(const char *[]){ "storage", storage, NULL });

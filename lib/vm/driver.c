@@ -1,6 +1,7 @@
 #include "lib/vm/driver.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,7 +233,26 @@ tree_spec(struct state *st, const struct image *image)
 	return o;
 }
 
-/* Those keys of [driver "NAME"] that are set. */
+/*
+ * Whose VMs they are, for their names: hosts with a cluster in common often
+ * have their state at the same path, and each removes what is nobody's.
+ */
+static int
+put_owner(struct state *st, struct json *o, struct err *err)
+{
+	CLEANUP_BUF struct buf id = BUF_INIT;
+	CLEANUP_FREE char *owner = NULL;
+
+	if (fs_read(AT_FDCWD, "/etc/machine-id", 64, &id, err))
+		return err_wrap(err, "VMs elsewhere are named after this host "
+			"(systemd-machine-id-setup gives it an ID)");
+	buf_rtrim(&id);
+	owner = xasprintf("%s:%s", id.s, state_path(st));
+	json_put_str(o, "owner", owner);
+	return 0;
+}
+
+/* Those keys of [driver "NAME"] that are set, and the owner. */
 static int
 put_config(struct state *st, const char *driver, struct json *o,
 	struct err *err)
@@ -256,8 +276,7 @@ put_config(struct state *st, const char *driver, struct json *o,
 			json_put_str(keys, k->key, value);
 	}
 	json_put(o, "config", keys);
-	json_put_str(o, "state", state_path(st));
-	return 0;
+	return put_owner(st, o, err);
 }
 
 int

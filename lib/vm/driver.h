@@ -13,9 +13,9 @@
  *		API socket.  stop takes "mode": "power-button" (asks the
  *		guest), "shutdown" (ends the guest), "vmm" (the hypervisor)
  *	address	{"dir"} on stdin; stdout: {"address"}.  Of "elsewhere" only
- *	list	{"state","config"} on stdin; stdout: {"names":[]}, of all VMs
- *		there that are of that state directory.  Of "elsewhere" only
- *	destroy	{"name","dir","state","config"} on stdin: whatever boot began, there or
+ *	list	{"owner","config"} on stdin; stdout: {"names":[]}, of all VMs
+ *		there that are that owner's.  Of "elsewhere" only
+ *	destroy	{"name","dir","owner","config"} on stdin: whatever boot began, there or
  *		not, and however far: gone.  Of "elsewhere" only
  * Exit status 0, 30 not found, 31 exists, else failed with one line on
  * stderr.
@@ -45,7 +45,8 @@
  * boot stays: it makes the VM, connects the channel, which is its stdout
  * (fds.channel 1, the one fd), to a `forge-init --guest` in it, or before it (--through), and ends when that
  * does.  Before it makes anything it writes into dir what destroy needs to
- * find it.  "config" has the keys of [driver "NAME"].
+ * find it.  "config" has the keys of [driver "NAME"], "owner" is this
+ * host and state directory: VMs there are called after it.
  *
  * What forge-vm must know of a driver before it can write a spec is in its
  * caps: struct driver.

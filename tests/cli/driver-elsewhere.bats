@@ -113,7 +113,8 @@ nothing_left()
 @test "proxmox: plan says what would be asked" {
 	forge-vm image import --template 9000 ci >/dev/null
 	printf '[driver "proxmox"]\n\tnode = pve1\n' >"$FORGE_STATE/config"
-	hash=$(printf %s "$FORGE_STATE" | sha256sum | cut -c1-12)
+	hash=$(printf %s "$(cat /etc/machine-id):$FORGE_STATE" |
+		sha256sum | cut -c1-12)
 	run -0 --separate-stderr forge-vm plan -i ci --driver proxmox -n web \
 		--cpus 2 -m 1G -q '.argv[]'
 	[ "$output" = "GET /cluster/nextid
@@ -241,6 +242,23 @@ ssh root@ADDRESS forge-init --guest 0,1" ]
 	[[ "$output" == *"vm 'lost': nobody here knows what runs by driver 'proxmox'"* ]]
 	host forge-vm fsck >/dev/null
 	[ "$(ours)" = '[]' ]
+}
+
+@test "proxmox: the VMs of other hosts and states are theirs" {
+	sshd_start
+	proxmox_start
+	host forge-vm start -i ci -n mine >/dev/null
+	# the same path on a host with another ID: there, nobody knows it
+	echo 0123456789abcdef0123456789abcdef >id
+	mkdir there
+	cp "$FORGE_STATE/config" there/
+	chmod 700 there
+	run -0 --separate-stderr host unshare -m sh -c \
+		'mount --bind id /etc/machine-id &&
+		mount --bind there "$FORGE_STATE" && exec forge-vm fsck'
+	[ "$output$stderr" = '' ]
+	[ "$(ours | jq length)" = 1 ]
+	host forge-vm exec mine -- true
 }
 
 tart_start()
