@@ -94,9 +94,11 @@ runner_booted(struct db *db, const char *name, struct err *err)
 		"image = (SELECT v.image FROM vm v WHERE v.name = runner.vm), "
 		"digest = (SELECT i.digest FROM vm v JOIN image i "
 		"ON i.name = v.image WHERE v.name = runner.vm), "
-		"address = (SELECT format('%d.%d.%d.%d', l.address >> 24, "
+		"address = (SELECT iif(l.address IS NULL, v.address, "
+		"format('%d.%d.%d.%d', l.address >> 24, "
 		"l.address >> 16 & 255, l.address >> 8 & 255, "
-		"l.address & 255) FROM lease l WHERE l.vm = runner.vm) "
+		"l.address & 255)) FROM vm v LEFT JOIN lease l "
+		"ON l.vm = v.name WHERE v.name = runner.vm) "
 		"WHERE name = ?1 AND state = 'starting'";
 
 	return event_change(db, "runner.booted", name, NULL, sql,
