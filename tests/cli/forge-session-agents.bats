@@ -3,6 +3,7 @@
 # behind the proxy that has the key.
 
 load lib
+load session
 load agents
 
 setup_file() {
@@ -32,13 +33,7 @@ setup() {
 	+say It is done.
 	TASK
 }
-teardown() {
-	local id
-	for id in $(forge-session list -q .id 2>/dev/null); do
-		timeout 30 forge-session stop "$id" 2>/dev/null || :
-	done
-	common_teardown
-}
+teardown() { session_teardown; }
 
 committed() {
 	[ "$(git -C repo log --format=%s)" = 'say hello' ]

@@ -6,23 +6,10 @@
 # shellcheck disable=SC2030,SC2031,SC2154
 bats_require_minimum_version 1.5.0
 load lib
+load session
 
-setup()
-{
-	common_setup
-	export FORGE_CONFIG=$PWD/config
-	printf '[provider "claude"]\n\tprogram = %s\n' \
-		"$ROOT/tests/fake/agent" >config
-}
-
-teardown()
-{
-	local id
-	for id in $(forge-session list -q .id 2>/dev/null); do
-		timeout 30 forge-session stop "$id" 2>/dev/null || :
-	done
-	common_teardown
-}
+setup() { session_setup; }
+teardown() { session_teardown; }
 
 # why ID: state, status and reason
 why()

@@ -9,22 +9,12 @@ load lib
 load images
 
 setup_file() {
-	common_setup
-	use_image busybox
-	forge-vm start -i busybox -n web --net none >/dev/null 3>&- 4>&-
+	one_vm
 	# no echo, no CR: what is written is what comes
 	forge-vm exec web -- sh -c 'stty raw -echo </dev/ttyS0'
 }
-teardown_file() {
-	cd "$BATS_FILE_TMPDIR" || return 1
-	forge-vm destroy web
-	common_teardown
-}
-setup() {
-	local state=$FORGE_STATE
-	common_setup
-	export FORGE_STATE=$state
-}
+teardown_file() { one_vm_end; }
+setup() { one_vm_setup; }
 teardown() { common_teardown; }
 
 vm() { forge-vm exec web -- sh -c "$1"; }

@@ -7,21 +7,10 @@
 load lib
 load images
 
-setup_file() {
-	common_setup
-	use_image busybox
-	forge-vm start -i busybox -n web --net none -m 768M >/dev/null \
-		3>&- 4>&-
-}
-teardown_file() {
-	cd "$BATS_FILE_TMPDIR" || return 1
-	forge-vm destroy web
-	common_teardown
-}
+setup_file() { one_vm -m 768M; }
+teardown_file() { one_vm_end; }
 setup() {
-	local state=$FORGE_STATE
-	common_setup
-	export FORGE_STATE=$state
+	one_vm_setup
 	forge-vm exec web -- sh -c 'rm -rf /tmp/* && cd /tmp && mkdir there'
 }
 teardown() { common_teardown; }

@@ -8,21 +8,9 @@
 load lib
 load images
 
-setup_file() {
-	common_setup
-	use_image busybox
-	forge-vm start -i busybox -n web --net none >/dev/null 3>&- 4>&-
-}
-teardown_file() {
-	cd "$BATS_FILE_TMPDIR" || return 1
-	forge-vm destroy web
-	common_teardown
-}
-setup() {
-	local state=$FORGE_STATE
-	common_setup
-	export FORGE_STATE=$state
-}
+setup_file() { one_vm; }
+teardown_file() { one_vm_end; }
+setup() { one_vm_setup; }
 teardown() { common_teardown; }
 
 @test "exec -t: a terminal with our size, raw here, and as before afterwards" {

@@ -9,24 +9,14 @@ load images
 
 # One VM for all: "/" says hello, /cgi-bin/none nothing, port 7 is an echo.
 setup_file() {
-	common_setup
-	use_image busybox
-	forge-vm start -i busybox -n web --net none >/dev/null 3>&- 4>&-
+	one_vm
 	forge-vm exec web -- sh -c 'mkdir /www && cd /www &&
 		head -c 8000000 /dev/urandom >big && echo hello >index.html &&
 		httpd -p 127.0.0.1:80 -h /www && httpd -p "[::1]:6" -h /www'
 	background "$(tmpdir)/echo" forge-vm exec web -- nc -ll -p 7 -e cat
 }
-teardown_file() {
-	cd "$BATS_FILE_TMPDIR" || return 1
-	forge-vm destroy web
-	common_teardown
-}
-setup() {
-	local state=$FORGE_STATE
-	common_setup
-	export FORGE_STATE=$state
-}
+teardown_file() { one_vm_end; }
+setup() { one_vm_setup; }
 teardown() { common_teardown; }
 
 # forward_start SPEC...: sets PLACES, one for each, and PID

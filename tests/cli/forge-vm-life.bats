@@ -13,10 +13,7 @@ setup() {
 	common_setup
 	use_image busybox
 }
-teardown() {
-	forge-vm list -q .name | xargs -r forge-vm destroy
-	common_teardown
-}
+teardown() { vm_teardown; }
 
 no_hypervisor() { [ -z "$(pgrep -f "^qemu-system.*$FORGE_STATE/image/")" ]; }
 

@@ -10,10 +10,7 @@ setup() {
 	common_setup
 	use_image busybox
 }
-teardown() {
-	forge-vm list -q .name | xargs -r forge-vm destroy
-	common_teardown
-}
+teardown() { vm_teardown; }
 
 start() { forge-vm start -i busybox --driver process -m 64M -n "$@"; }
 crash() { kill -9 "$(forge-vm show "$1" -q .supervisor | cut -d: -f2)"; }

@@ -11,10 +11,7 @@ setup() {
 	common_setup
 	use_image busybox
 }
-teardown() {
-	forge-vm list -q .name | xargs -r forge-vm destroy
-	common_teardown
-}
+teardown() { vm_teardown; }
 
 # What a guest is, a line each; boot_id is of all, uptime goes on.
 identity='hostname; cat /etc/hostname /etc/machine-id

@@ -11,10 +11,7 @@ setup() {
 	common_setup
 	use_image busybox
 }
-teardown() {
-	forge-vm list -q .name | xargs -r forge-vm destroy
-	common_teardown
-}
+teardown() { vm_teardown; }
 
 waiting() {
 	forge-vm list -q 'select(.warm and .state == "paused") | .name' | wc -l

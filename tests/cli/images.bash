@@ -26,3 +26,36 @@ use_cache()
 	cp -al "$from"/cache/*.deb "$FORGE_STATE/cache/" ||
 		cp -a "$from"/cache/*.deb "$FORGE_STATE/cache/"
 }
+
+# vm_teardown: no VM of this test is left
+vm_teardown()
+{
+	forge-vm list -q .name | xargs -r forge-vm destroy
+	common_teardown
+}
+
+# One VM, "web", for all tests of a file:
+#	setup_file() { one_vm [OPTION...]; }
+#	teardown_file() { one_vm_end; }
+#	setup() { one_vm_setup; }
+#	teardown() { common_teardown; }
+one_vm()
+{
+	common_setup
+	use_image busybox
+	forge-vm start -i busybox -n web --net none "$@" >/dev/null 3>&- 4>&-
+}
+
+one_vm_setup()
+{
+	local state=$FORGE_STATE
+	common_setup
+	export FORGE_STATE=$state
+}
+
+one_vm_end()
+{
+	cd "$BATS_FILE_TMPDIR" || return 1
+	forge-vm destroy web
+	common_teardown
+}

@@ -285,7 +285,7 @@ config_examples()
 @test "forge-state(5): tables are those of the schema" {
 	forge-vm list
 	same tables "$(sqlite3 state/forge.db "SELECT name FROM sqlite_schema \
-		WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+		WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'
 		ORDER BY name")" \
 		"$(sed -nE 's/^\.It ([a-z_]+) Ta .*/\1/p' \
 			"$ROOT/man/forge-state.5" | sort)"
