@@ -356,22 +356,6 @@ fleet_act(struct state *st, const struct fleet *f, struct err *err)
 /* ---- telling ---- */
 
 static struct json *
-labels_of(const struct pool *p)
-{
-	struct json *sets = json_array();
-	size_t i, k;
-
-	for (i = 0; i < p->nsets; i++) {
-		struct json *set = json_array();
-
-		for (k = 0; k < p->sets[i].n; k++)
-			json_push_str(set, p->sets[i].v[k]);
-		json_push(sets, set);
-	}
-	return sets;
-}
-
-static struct json *
 pool_json(const struct fleet *f, size_t i)
 {
 	const struct pool *p = &f->pools.v[i];
@@ -382,7 +366,7 @@ pool_json(const struct fleet *f, size_t i)
 	json_put_str(o, "name", p->name);
 	json_put_str(o, "scope", p->scope);
 	json_put_str(o, "place", p->place);
-	json_put(o, "labels", labels_of(p));
+	json_put(o, "labels", pool_label_sets(p));
 	json_put_int(o, "queued", d->queued);
 	json_put_int(o, "starting", s->starting);
 	json_put_int(o, "idle", s->idle);

@@ -7,22 +7,6 @@
 #include "lib/state/db.h"
 #include "lib/base/banned.h"
 
-static struct json *
-sets_json(const struct pool *p)
-{
-	struct json *sets = json_array();
-	size_t i, k;
-
-	for (i = 0; i < p->nsets; i++) {
-		struct json *set = json_array();
-
-		for (k = 0; k < p->sets[i].n; k++)
-			json_push_str(set, p->sets[i].v[k]);
-		json_push(sets, set);
-	}
-	return sets;
-}
-
 /* What the agents of the pool's place can run in all. */
 static int
 capacity(struct db *db, const struct pool *p, int64_t *ret, struct err *err)
@@ -34,7 +18,7 @@ capacity(struct db *db, const struct pool *p, int64_t *ret, struct err *err)
 		"SELECT 1 FROM json_each(?2) p, json_each(label_sets) s "
 		"WHERE NOT EXISTS (SELECT 1 FROM json_each(p.value) l "
 		"WHERE l.value NOT IN (SELECT value FROM json_each(s.value))))";
-	CLEANUP_JSON struct json *sets = sets_json(p);
+	CLEANUP_JSON struct json *sets = pool_label_sets(p);
 	CLEANUP_FREE char *text = json_text(sets);
 
 	return db_get_int(db, ret, sql, err,

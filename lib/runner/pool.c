@@ -123,15 +123,34 @@ pool_add_labels(struct pool *p, const char *list, struct err *err)
 	return 0;
 }
 
-char *
-labels_json(const struct argv *set)
+static struct json *
+label_set(const struct argv *set)
 {
-	CLEANUP_JSON struct json *a = json_array();
+	struct json *a = json_array();
 	size_t i;
 
 	for (i = 0; i < set->n; i++)
 		json_push_str(a, set->v[i]);
+	return a;
+}
+
+char *
+labels_json(const struct argv *set)
+{
+	CLEANUP_JSON struct json *a = label_set(set);
+
 	return json_text(a);
+}
+
+struct json *
+pool_label_sets(const struct pool *p)
+{
+	struct json *sets = json_array();
+	size_t i;
+
+	for (i = 0; i < p->nsets; i++)
+		json_push(sets, label_set(&p->sets[i]));
+	return sets;
 }
 
 static void

@@ -15,6 +15,7 @@
 #include "lib/base/argv.h"
 #include "lib/base/err.h"
 
+struct json;
 struct state;
 
 struct pool {
@@ -79,5 +80,7 @@ int pool_add_labels(struct pool *p, const char *list, struct err *err)
 void pool_clear_labels(struct pool *p);
 /* A label set as a JSON array; caller frees. */
 char *labels_json(const struct argv *set);
+/* All its label sets, an array of arrays; caller frees. */
+struct json *pool_label_sets(const struct pool *p);
 
 #endif

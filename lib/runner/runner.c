@@ -94,11 +94,8 @@ runner_booted(struct db *db, const char *name, struct err *err)
 		"image = (SELECT v.image FROM vm v WHERE v.name = runner.vm), "
 		"digest = (SELECT i.digest FROM vm v JOIN image i "
 		"ON i.name = v.image WHERE v.name = runner.vm), "
-		"address = (SELECT iif(l.address IS NULL, v.address, "
-		"format('%d.%d.%d.%d', l.address >> 24, "
-		"l.address >> 16 & 255, l.address >> 8 & 255, "
-		"l.address & 255)) FROM vm v LEFT JOIN lease l "
-		"ON l.vm = v.name WHERE v.name = runner.vm) "
+		"address = (SELECT a.address FROM vm_address a "
+		"WHERE a.vm = runner.vm) "
 		"WHERE name = ?1 AND state = 'starting'";
 
 	return event_change(db, "runner.booted", name, NULL, sql,
@@ -259,6 +256,13 @@ runner_removed(struct db *db, const char *name, struct err *err)
 		VALUES(DB_S(name)), err);
 }
 
+static int
+unknown(const char *name, struct err *err)
+{
+	return err_set(err, ERR_NOTFOUND,
+		"no runner '%s'; 'forge-runner list --all' shows all", name);
+}
+
 int
 runner_get(struct db *db, const char *name, struct runner *ret,
 	struct err *err)
@@ -272,12 +276,8 @@ runner_get(struct db *db, const char *name, struct runner *ret,
 	if (db_query(db, &rows, sql, err, DB_S(name)))
 		return -1;
 	rc = db_next(rows, err);
-	if (rc < 0)
-		return -1;
-	if (!rc)
-		return err_set(err, ERR_NOTFOUND,
-			"no runner '%s'; 'forge-runner list --all' shows all",
-			name);
+	if (rc <= 0)
+		return rc ? -1 : unknown(name, err);
 	*ret = RUNNER_INIT;
 	ret->name = xstrdup(name);
 	ret->pool = xstrdup_null(db_text(rows, 0));
@@ -338,12 +338,8 @@ runner_show(struct db *db, const char *name, struct json **ret,
 	if (db_query(db, &rows, sql, err, DB_S(name)))
 		return -1;
 	rc = db_next(rows, err);
-	if (rc < 0)
-		return -1;
-	if (!rc)
-		return err_set(err, ERR_NOTFOUND,
-			"no runner '%s'; 'forge-runner list --all' shows all",
-			name);
+	if (rc <= 0)
+		return rc ? -1 : unknown(name, err);
 	return parse_row(rows, ret, err);
 }
 

@@ -71,9 +71,7 @@ reached(struct db *db, const char *name, bool stopped, bool known,
 	if (vm_state(db, name, &state, err))
 		return -1;
 	if (!*state && !known)
-		return err_set(err, ERR_NOTFOUND,
-			"no VM '%s'; 'forge-vm list' shows those there are",
-			name);
+		return vm_unknown(name, err);
 	if (stopped)
 		return is_over(state);
 	if (is_over(state))

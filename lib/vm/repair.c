@@ -298,12 +298,8 @@ identities(struct db *db, const char *name, char **ret_supervisor,
 	if (db_query(db, &rows, sql, err, DB_S(name)))
 		return -1;
 	rc = db_next(rows, err);
-	if (rc < 0)
-		return -1;
-	if (!rc)
-		return err_set(err, ERR_NOTFOUND,
-			"no VM '%s'; 'forge-vm list' shows those there are",
-			name);
+	if (rc <= 0)
+		return rc ? -1 : vm_unknown(name, err);
 	*ret_supervisor = xstrdup_null(db_text(rows, 0));
 	*ret_hypervisor = xstrdup_null(db_text(rows, 1));
 	*ret_driver = xstrdup(db_text(rows, 2));

@@ -7,6 +7,7 @@
 #include "lib/base/mem.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
+#include "lib/vm/vm.h"
 #include "lib/base/banned.h"
 
 int
@@ -62,12 +63,8 @@ vm_restart_args(struct state *st, const char *name, struct argv *ret,
 	if (state_db(st, &db, err) || db_query(db, &rows, sql, err, DB_S(name)))
 		return -1;
 	rc = db_next(rows, err);
-	if (rc < 0)
-		return -1;
-	if (!rc)
-		return err_set(err, ERR_NOTFOUND,
-			"no VM '%s'; 'forge-vm list' shows those there are",
-			name);
+	if (rc <= 0)
+		return rc ? -1 : vm_unknown(name, err);
 	if (!db_int(rows, 1))
 		return err_set(err, ERR_EXISTS,
 			"VM '%s' runs; 'forge-vm stop %s' ends it", name,

@@ -309,10 +309,7 @@ vm_ended(struct db *db, const char *name, bool crashed, int status,
 #define COLUMNS                                                           \
 	"json_object('name', v.name, 'state', v.state, 'image', v.image, " \
 	"'driver', v.driver, 'net', v.net, 'egress', v.egress, 'address', " \
-	"iif(l.address IS NULL, v.address, format('%d.%d.%d.%d', "        \
-	"l.address >> 24, l.address >> 16 & 255, l.address >> 8 & 255, "  \
-	"l.address & 255)), "                                             \
-	"'mac', v.mac, 'cpus', v.cpus, 'memory_mb', v.memory_mb, "        \
+	"a.address, 'mac', v.mac, 'cpus', v.cpus, 'memory_mb', v.memory_mb, " \
 	"'supervisor', v.supervisor, 'hypervisor', v.hypervisor, "        \
 	"'status', v.status, 'reason', v.reason, 'ttl_ms', "              \
 	"nullif(v.ttl_ms, 0), 'idle_ms', nullif(v.idle_ms, 0), "          \
@@ -320,7 +317,7 @@ vm_ended(struct db *db, const char *name, bool crashed, int status,
 	"'true', 'false')), 'restarts', v.restarts, 'created_at', "       \
 	"v.created_at, 'ready_at', v.ready_at, 'ended_at', v.ended_at, "  \
 	"'warm', v.warm) "                                                 \
-	"FROM vm v LEFT JOIN lease l ON l.vm = v.name "
+	"FROM vm v JOIN vm_address a ON a.vm = v.name "
 
 int
 vm_each(struct db *db, int (*emit)(struct json *row, void *arg), void *arg,
@@ -339,8 +336,12 @@ vm_show(struct db *db, const char *name, struct json **ret, struct err *err)
 
 	if (!db_get_text(db, &text, sql, err, DB_S(name)))
 		return json_parse(text, strlen(text), ret, err);
-	if (err->code != ERR_NOTFOUND)
-		return -1;
+	return err->code == ERR_NOTFOUND ? vm_unknown(name, err) : -1;
+}
+
+int
+vm_unknown(const char *name, struct err *err)
+{
 	return err_set(err, ERR_NOTFOUND,
 		"no VM '%s'; 'forge-vm list' shows those there are", name);
 }

@@ -92,6 +92,8 @@ int vm_each(struct db *db, int (*emit)(struct json *row, void *arg),
 	void *arg, struct err *err) __attribute__((warn_unused_result));
 int vm_show(struct db *db, const char *name, struct json **ret,
 	struct err *err) __attribute__((warn_unused_result));
+/* ERR_NOTFOUND, in the words of every verb.  Returns -1. */
+int vm_unknown(const char *name, struct err *err);
 /* Its state, "" when there is no such VM; caller frees. */
 int vm_state(struct db *db, const char *name, char **ret, struct err *err)
 	__attribute__((warn_unused_result));

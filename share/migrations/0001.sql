@@ -94,6 +94,13 @@ CREATE TABLE lease (
 	vm TEXT UNIQUE REFERENCES vm (name) ON DELETE CASCADE,
 	taken_at INTEGER NOT NULL
 ) STRICT;
+-- [vm] Where a VM is reached: at its lease, or where its driver says.
+CREATE VIEW vm_address AS
+	SELECT v.name AS vm, iif(l.address IS NULL, v.address,
+		format('%d.%d.%d.%d', l.address >> 24, l.address >> 16 & 255,
+			l.address >> 8 & 255, l.address & 255)) AS address
+	FROM vm v LEFT JOIN lease l ON l.vm = v.name;
+
 -- [vm] What `forge-vm setup` changed on this host, for --undo: each row is
 -- written before its change.
 CREATE TABLE host_change (
