@@ -41,7 +41,7 @@ find(uint16_t stream)
 static bool
 live(const struct exec *x)
 {
-	return x->pid || x->socket;
+	return x->pid || x->socket || x->listening || x->accepting;
 }
 
 static struct exec *
@@ -125,7 +125,38 @@ on_exec(struct agent *a, const struct frame *f)
 		start(a, x);
 }
 
-/* ---- CONNECT ---- */
+/* ---- CONNECT, LISTEN, ACCEPT ---- */
+
+/* A slot that listens on that port, or waits for a connection to it. */
+static struct exec *
+of_port(uint16_t port, bool listening)
+{
+	size_t i;
+
+	for (i = EXECS; i < nslots; i++)
+		if (execs[i].port == port &&
+			(listening ? execs[i].listening :
+				     execs[i].accepting))
+			return &execs[i];
+	return NULL;
+}
+
+static int
+accept_start(struct exec *x)
+{
+	if (!of_port(x->port, true))
+		return ECONNREFUSED;
+	x->accepting = true;
+	return 0;
+}
+
+static int
+begin(struct agent *a, struct exec *x, uint8_t type)
+{
+	if (type == CHANNEL_CONNECT)
+		return connect_start(x);
+	return type == CHANNEL_LISTEN ? listen_start(a, x) : accept_start(x);
+}
 
 static void
 on_connect(struct agent *a, const struct frame *f)
@@ -138,7 +169,7 @@ on_connect(struct agent *a, const struct frame *f)
 	x = take_slot(f->stream, EXECS, SLOTS);
 	if (x) {
 		x->port = frame_get16(f->payload);
-		e = connect_start(x);
+		e = begin(a, x, f->type);
 	}
 	if (e)
 		agent_send_exit(a, f->stream, CHANNEL_EXEC_FAILED,
@@ -154,7 +185,7 @@ on_stdin(struct agent *a, const struct frame *f)
 {
 	struct exec *x = running(f->stream);
 
-	if (!x)
+	if (!x || x->listening || x->accepting)
 		return;
 	if (f->type == CHANNEL_STDIN)
 		stdin_data(a, x, f->payload, f->length);
@@ -172,7 +203,7 @@ on_credit(const struct frame *f)
 }
 
 static void
-on_signal(const struct frame *f)
+on_signal(struct agent *a, const struct frame *f)
 {
 	struct exec *x = running(f->stream);
 	uint32_t sig;
@@ -180,7 +211,10 @@ on_signal(const struct frame *f)
 	if (!x || x->exited || f->length != 4)
 		return;
 	sig = frame_get32(f->payload);
-	if (x->socket)
+	if (x->listening || x->accepting) {
+		agent_send_exit(a, x->stream, CHANNEL_EXITED, 0);
+		exec_close(x);
+	} else if (x->socket)
 		connect_reset(x);
 	else if (sig > 0 && sig <= 64)
 		(void)kill(-x->pid, (int)sig);
@@ -256,6 +290,8 @@ dispatch(struct agent *a, const struct frame *f)
 		on_exec(a, f);
 		break;
 	case CHANNEL_CONNECT:
+	case CHANNEL_LISTEN:
+	case CHANNEL_ACCEPT:
 		on_connect(a, f);
 		break;
 	case CHANNEL_STDIN:
@@ -266,7 +302,7 @@ dispatch(struct agent *a, const struct frame *f)
 		on_credit(f);
 		break;
 	case CHANNEL_SIGNAL:
-		on_signal(f);
+		on_signal(a, f);
 		break;
 	case CHANNEL_WINSIZE:
 		on_winsize(f);
@@ -322,6 +358,9 @@ watch(const struct exec *x, struct pollfd *fds)
 	/* A pipe without a reader says POLLERR even when not asked. */
 	fds[0].fd = !x->exited && (pending || !x->tty) ? x->in : -1;
 	fds[0].events = pending || x->connecting ? POLLOUT : 0;
+	/* With nobody to give it to, a connection waits in the kernel. */
+	if (x->listening && of_port(x->port, false))
+		fds[0].events = POLLIN;
 	for (k = 0; k < 2; k++) {
 		const struct stream_out *o = &x->out[k];
 
@@ -360,9 +399,11 @@ collect(const struct agent *a, int sigfd, struct pollfd *fds, nfds_t *ret_n)
 static void
 serve(struct agent *a, struct exec *x, const struct pollfd *p)
 {
-	if (x->connecting) {
-		if (p[0].revents)
+	if (x->connecting || x->listening) {
+		if (p[0].revents && x->connecting)
 			connect_done(a, x);
+		else if (p[0].revents & POLLIN)
+			listen_accept(a, x, of_port(x->port, false));
 		return;
 	}
 	if (p[0].fd >= 0 && p[0].revents && !x->exited) {

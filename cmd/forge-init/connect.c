@@ -50,26 +50,34 @@ begin_second(struct exec *x, int e)
 }
 
 int
+connect_take(struct exec *x, int fd)
+{
+	x->in = x->out[0].fd = fd;
+	x->socket = true; /* out[0] owns it from here on */
+	x->room = PENDING_MAX;
+	x->pending = malloc(x->room);
+	if (!x->pending)
+		return ENOMEM;
+	x->exit_kind = CHANNEL_EXITED;
+	x->out[0].window = CHANNEL_WINDOW;
+	x->out[0].drained = false;
+	return 0;
+}
+
+int
 connect_start(struct exec *x)
 {
 	int e;
 
 	if (through)
 		return EOPNOTSUPP; /* the port would be this host's */
-	x->room = PENDING_MAX;
-	x->pending = malloc(x->room);
-	if (!x->pending)
-		return ENOMEM;
 	e = begin(x);
 	if (e)
 		e = begin_second(x, e);
 	if (e)
 		return e;
-	x->socket = x->connecting = true;
-	x->exit_kind = CHANNEL_EXITED;
-	x->out[0].window = CHANNEL_WINDOW;
-	x->out[0].drained = false;
-	return 0;
+	x->connecting = true;
+	return connect_take(x, x->in);
 }
 
 void

@@ -21,6 +21,7 @@
  *		agent.c	the loop: messages from the host, output to it
  *		exec.c	start a command for the host
  *		connect.c	connect to a port for the host
+ *		listen.c	connections from here to the host
  *		copy.c	files for the host, and from it
  *		stdio.c	what goes to a command and comes from it
  *		user.c	/etc/passwd and /etc/group
@@ -210,6 +211,8 @@ struct exec {
 	bool tty;
 	bool socket; /* a connection: in is out[0].fd, which owns it */
 	bool connecting;
+	bool listening; /* in is a listening socket */
+	bool accepting; /* it will be the next connection to port */
 	bool second; /* 127.0.0.1 did not answer: it is ::1 now */
 	uint16_t port;
 	unsigned char *pending; /* room bytes, for stdin */
@@ -265,6 +268,17 @@ void connect_done(struct agent *a, struct exec *x);
 bool connect_over(const struct exec *x);
 /* The host gives it up: the peer sees a reset. */
 void connect_reset(struct exec *x);
+
+/* x is a connection over fd, which it owns; ENOMEM. */
+int connect_take(struct exec *x, int fd);
+
+/* ---- listen.c ---- */
+
+/* Listen on x->port, and say which it is; an errno for EXIT. */
+int listen_start(struct agent *a, struct exec *x);
+/* The next connection of listener becomes x, which is accepting. */
+void listen_accept(struct agent *a, const struct exec *listener,
+	struct exec *x);
 
 /* ---- stdio.c ---- */
 

@@ -16,6 +16,7 @@ extern const struct poptOption plan_options[];
 extern const struct poptOption exec_options[];
 extern const struct poptOption console_options[];
 extern const struct poptOption cp_options[];
+extern const struct poptOption forward_options[];
 extern const struct poptOption stop_options[];
 extern const struct poptOption wait_options[];
 extern const struct poptOption hold_options[];

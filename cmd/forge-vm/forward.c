@@ -8,6 +8,15 @@
 #include "lib/vm/forward.h"
 #include "lib/base/banned.h"
 
+static char **arg_reverse;
+
+const struct poptOption forward_options[] = {
+	{ "reverse", 'R', POPT_ARG_ARGV, &arg_reverse, 0,
+		"a port in the VM, carried to one here; may be repeated",
+		"PORT:[ADDR:]HOSTPORT" },
+	POPT_TABLEEND
+};
+
 static int
 run(struct state *st, const char *vm, const struct forward_spec *specs,
 	size_t n, struct err *err)
@@ -28,6 +37,25 @@ run(struct state *st, const char *vm, const struct forward_spec *specs,
 	return rc;
 }
 
+static int
+parse(const char **argv, size_t want, struct forward_spec *specs, size_t *ret,
+	struct err *err)
+{
+	char **reverse = arg_reverse;
+	size_t n = 0;
+	int rc = 0;
+
+	for (; !rc && n < want; n++)
+		rc = forward_parse(argv[n], &specs[n], err);
+	for (; !rc && reverse && *reverse && n < FORWARD_SPECS; n++)
+		rc = forward_parse_reverse(*reverse++, &specs[n], err);
+	*ret = n;
+	if (!rc && reverse && *reverse)
+		rc = err_set(err, ERR_USAGE, "more than %d ports",
+			FORWARD_SPECS);
+	return rc;
+}
+
 int
 cmd_forward(int argc, const char **argv, struct err *err)
 {
@@ -36,18 +64,17 @@ cmd_forward(int argc, const char **argv, struct err *err)
 	size_t i, n = 0, want = (size_t)argc - 1;
 	int rc;
 
+	if (!want && !arg_reverse)
+		return cmd_usage(err, "forward: a port is needed");
 	if (want > FORWARD_SPECS)
 		return cmd_usage(err, "forward: more than %d ports",
 			FORWARD_SPECS);
-	rc = parse_name(argv[0], "NAME", err);
-	while (!rc && n < want) {
-		rc = forward_parse(argv[n + 1], &specs[n], err);
-		n++;
-	}
-	if (!rc)
-		rc = state_open(&st, err);
-	if (!rc)
-		rc = run(st, argv[0], specs, want, err);
+	rc = parse_name(argv[0], "NAME", err) ||
+			parse(argv + 1, want, specs, &n, err) ||
+			state_open(&st, err) ||
+			run(st, argv[0], specs, n, err) ?
+		-1 :
+		0;
 	for (i = 0; i < n; i++)
 		forward_spec_release(&specs[i]);
 	return rc ? err_status(err->code) : EXIT_OK;

@@ -24,6 +24,14 @@
  *	guest -> host	STDOUT, STDOUT_EOF (it sends no more), STDIN_CLOSED,
  *			then EXIT, 0 or the errno that broke it, as the last
  *	both		CREDIT
+ * Connections from the guest to here (a listener is a stream, and so is each
+ * connection; a port 0 is chosen by the guest):
+ *	host -> guest	LISTEN
+ *	guest -> host	STARTED (the port) or EXIT with the errno
+ *	host -> guest	SIGNAL (any): no longer; EXIT answers it
+ *	host -> guest	ACCEPT: the next connection to that port
+ *	guest -> host	STARTED when there is one, then as after CONNECT
+ * Connections wait in the guest as long as no ACCEPT does.
  * Parts of several streams may be mixed.  STDIN may follow EXEC or CONNECT
  * at once.  EXIT
  * waits for nobody who still holds the command's output open.
@@ -132,6 +140,8 @@ enum channel_type {
 	/* JSON: {"run", "ttl", "idle", "restart", "argv"}, as warm.h says;
 	 * DONE when it is ready. */
 	CHANNEL_TAKE = 30,
+	CHANNEL_LISTEN = 31, /* u16 port: TCP on 127.0.0.1; 0: any */
+	CHANNEL_ACCEPT = 32, /* u16 port: of a LISTEN of before */
 };
 
 enum channel_exit {

@@ -20,34 +20,7 @@
 #include "lib/vm/supervise.h"
 #include "lib/base/banned.h"
 
-#define TUNNELS 448 /* what forge-init has slots for */
 #define SPARE_FDS 32 /* ours beside tunnels and listeners */
-
-/* One connection; its stream is its index and one. */
-struct tunnel {
-	bool used;
-	int fd; /* -1: given up; used until EXIT comes */
-	uint32_t window; /* that we may still send to the guest */
-	bool sent_eof; /* and we shall send no more */
-	struct buf out; /* from the guest, at most CHANNEL_WINDOW */
-	size_t at; /* of it, the first byte not yet written */
-	uint32_t written; /* not yet given back as credit */
-	bool eof; /* nothing comes behind what is in out */
-	bool shut; /* and that was told */
-	bool over; /* EXIT came */
-	bool reset; /* with an error */
-};
-
-struct forward {
-	struct conn conn;
-	int signals;
-	struct listener listeners[FORWARD_SPECS];
-	size_t nlisteners;
-	struct tunnel tunnels[TUNNELS];
-	size_t max, used; /* tunnels */
-	/* signals, conn, listeners, tunnels */
-	struct pollfd fds[2 + FORWARD_SPECS + TUNNELS];
-};
 
 static void
 send_frame(struct forward *f, const struct tunnel *t, enum channel_type type,
@@ -62,37 +35,39 @@ send_frame(struct forward *f, const struct tunnel *t, enum channel_type type,
 
 /* ---- from here to the guest ---- */
 
-static void
-tunnel_new(struct forward *f, int fd, uint16_t port)
+struct tunnel *
+tunnel_new(struct forward *f, int fd, enum channel_type type, uint16_t port)
 {
 	struct tunnel *t = f->tunnels;
-	const int on = 1;
 	unsigned char p[2];
 
 	while (t->used)
 		t++; /* there is one: f->used < f->max */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	*t = (struct tunnel){ .used = true, .fd = fd,
 		.window = CHANNEL_WINDOW, .out = BUF_INIT };
 	f->used++;
 	frame_put16(p, port);
-	send_frame(f, t, CHANNEL_CONNECT, p, sizeof(p));
+	send_frame(f, t, type, p, sizeof(p));
+	return t;
 }
 
 static void
 accept_one(struct forward *f, const struct listener *l)
 {
+	const int on = 1;
 	int fd;
 
 	if (f->used >= f->max)
 		return;
 	fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0)
-		tunnel_new(f, fd, l->port);
+	if (fd < 0)
+		return;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)tunnel_new(f, fd, CHANNEL_CONNECT, l->port);
 }
 
 /* The local side is gone: the guest's sees a reset. */
-static void
+void
 tunnel_abort(struct forward *f, struct tunnel *t)
 {
 	unsigned char p[4];
@@ -148,12 +123,12 @@ tunnel_left(const struct tunnel *t)
 }
 
 /* Everything is written: pass on what the guest's side did then. */
-static void
+void
 tunnel_settle(struct forward *f, struct tunnel *t)
 {
 	const struct linger now = { .l_onoff = 1 };
 
-	if (tunnel_left(t))
+	if (tunnel_left(t) || (t->connecting && !t->over))
 		return;
 	if (t->eof && !t->shut && !t->reset && t->fd >= 0) {
 		t->shut = true;
@@ -161,6 +136,7 @@ tunnel_settle(struct forward *f, struct tunnel *t)
 	}
 	if (!t->over)
 		return;
+	reverse_lost(t);
 	if (t->reset && t->fd >= 0)
 		(void)setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &now,
 			sizeof(now));
@@ -208,7 +184,7 @@ on_output(struct forward *f, struct tunnel *t, const struct frame *from)
 		t->at = 0;
 	}
 	buf_add(&t->out, from->payload, from->length);
-	if (from->length)
+	if (from->length && !t->connecting)
 		tunnel_write(f, t);
 }
 
@@ -235,6 +211,9 @@ dispatch(struct forward *f, const struct frame *from)
 	if (!t->used || t->over)
 		return;
 	switch (from->type) {
+	case CHANNEL_STARTED:
+		reverse_connect(f, t);
+		break;
 	case CHANNEL_STDOUT:
 		on_output(f, t, from);
 		break;
@@ -266,6 +245,8 @@ read_conn(struct forward *f)
 	while (frame_next(&f->conn.reader, &from))
 		if (from.stream >= 1 && from.stream <= TUNNELS)
 			dispatch(f, &from);
+		else
+			reverse_answer(f, &from);
 	return end;
 }
 
@@ -280,6 +261,10 @@ watch_tunnel(const struct forward *f, const struct tunnel *t,
 	*p = (struct pollfd){ .fd = -1 };
 	if (!t->used || t->fd < 0)
 		return;
+	if (t->connecting) {
+		*p = (struct pollfd){ .fd = t->fd, .events = POLLOUT };
+		return;
+	}
 	p->events = (short)((hear ? POLLIN : 0) |
 		(tunnel_left(t) ? POLLOUT : 0));
 	/* With nothing to do here it is still told of a reset, except when
@@ -309,6 +294,10 @@ collect(struct forward *f)
 static void
 step_tunnel(struct forward *f, struct tunnel *t, const struct pollfd *p)
 {
+	if (t->connecting) {
+		reverse_connected(f, t);
+		return;
+	}
 	if (p->revents & POLLOUT)
 		tunnel_write(f, t);
 	if (!t->used || t->fd != p->fd)
@@ -323,9 +312,12 @@ static int
 step(struct forward *f, const char **ret_end, struct err *err)
 {
 	const struct pollfd *tunnels = f->fds + 2 + f->nlisteners;
+	int timeout;
 	size_t i;
 
-	if (poll(f->fds, collect(f), -1) < 0)
+	timeout = reverse_accept(f);
+	(void)conn_flush(&f->conn); /* its end is seen when reading */
+	if (poll(f->fds, collect(f), timeout) < 0)
 		return errno == EINTR ? 0 : err_sys(err, "poll");
 	if (f->fds[0].revents && signals_next(f->signals))
 		*ret_end = "signal";
@@ -337,7 +329,6 @@ step(struct forward *f, const char **ret_end, struct err *err)
 			accept_one(f, &f->listeners[i]);
 	if (f->fds[1].revents & (POLLIN | POLLHUP | POLLERR) && read_conn(f))
 		return err_set(err, ERR_SYS, "the VM ended");
-	(void)conn_flush(&f->conn); /* its end is seen when reading */
 	return 0;
 }
 
@@ -353,6 +344,23 @@ forward_loop(struct forward *f, struct err *err)
 }
 
 /* ---- beginning and end ---- */
+
+/* Until the guest listens everywhere, or says why it cannot. */
+static int
+wait_reverse(struct forward *f, struct err *err)
+{
+	const char *end = NULL;
+	int rc = reverse_up(f, err);
+
+	while (rc > 0) {
+		if (step(f, &end, err))
+			return -1;
+		rc = end ? err_set(err, ERR_CANCELED,
+				   "ended by a signal") :
+			   reverse_up(f, err);
+	}
+	return rc;
+}
 
 /* As many tunnels as there may be fds. */
 static void
@@ -370,6 +378,35 @@ size_up(struct forward *f)
 		(size_t)r.rlim_cur - SPARE_FDS - f->nlisteners :
 		1;
 	f->max = most < TUNNELS ? most : TUNNELS;
+}
+
+static int
+add(struct forward *f, const struct forward_spec *s, struct err *err)
+{
+	struct listener *l = &f->listeners[f->nlisteners];
+
+	if (s->reverse) {
+		reverse_listen(f, s);
+		return 0;
+	}
+	if (forward_listen(s, l, err)) {
+		cleanup_close(&l->fd);
+		return -1;
+	}
+	f->nlisteners++;
+	return 0;
+}
+
+static void
+name_all(struct forward *f, const char *vm, const struct forward_spec *specs,
+	size_t n)
+{
+	size_t i, listeners = 0, reverses = 0;
+
+	for (i = 0; i < n; i++)
+		f->names[i] = specs[i].reverse ?
+			xasprintf("%s:%u", vm, f->reverses[reverses++].port) :
+			xstrdup(f->listeners[listeners++].name);
 }
 
 int
@@ -392,14 +429,13 @@ forward_open(struct state *st, const char *vm,
 	f->signals = -1;
 	if (signals_open(signals, &f->signals, err))
 		goto failed;
-	for (i = 0; i < n; i++) {
-		if (forward_listen(&specs[i], &f->listeners[i], err)) {
-			cleanup_close(&f->listeners[i].fd);
+	for (i = 0; i < n; i++)
+		if (add(f, &specs[i], err))
 			goto failed;
-		}
-		f->nlisteners++;
-	}
 	size_up(f);
+	if (wait_reverse(f, err))
+		goto failed;
+	name_all(f, vm, specs, n);
 	*ret = f;
 	return 0;
 failed:
@@ -410,7 +446,7 @@ failed:
 const char *
 forward_name(const struct forward *f, size_t i)
 {
-	return f->listeners[i].name;
+	return f->names[i];
 }
 
 void
@@ -422,6 +458,8 @@ forward_close(struct forward *f)
 		return;
 	for (i = 0; i < f->nlisteners; i++)
 		forward_unlisten(&f->listeners[i]);
+	for (i = 0; i < FORWARD_SPECS; i++)
+		free(f->names[i]);
 	for (i = 0; i < TUNNELS; i++)
 		if (f->tunnels[i].used) {
 			cleanup_close(&f->tunnels[i].fd);

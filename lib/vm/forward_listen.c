@@ -18,10 +18,11 @@
 /* ---- what was asked for ---- */
 
 static int
-bad(const char *s, struct err *err)
+bad(const char *s, bool reverse, struct err *err)
 {
-	return err_set(err, ERR_USAGE,
-		"'%.80s' is not [ADDR:]HOSTPORT:PORT or PATH:PORT", s);
+	return err_set(err, ERR_USAGE, "'%.80s' is not %s", s,
+		reverse ? "PORT:[ADDR:]HOSTPORT or PORT:PATH" :
+			  "[ADDR:]HOSTPORT:PORT or PATH:PORT");
 }
 
 static int
@@ -81,7 +82,7 @@ parse_host(char *host, const char *whole, struct forward_spec *ret,
 		host[n - 1] = '\0';
 		host++;
 	} else if (!n || strpbrk(host, ":[]")) {
-		return bad(whole, err);
+		return bad(whole, ret->reverse, err);
 	}
 	return parse_address(host, colon + 1, ret, err);
 }
@@ -96,7 +97,7 @@ forward_parse(const char *s, struct forward_spec *ret, struct err *err)
 
 	*ret = (struct forward_spec){ 0 };
 	if (!*port)
-		return bad(s, err);
+		return bad(s, false, err);
 	if (parse_int(port, 1, 65535, "PORT", &n, err))
 		return -1;
 	ret->port = (uint16_t)n;
@@ -104,6 +105,39 @@ forward_parse(const char *s, struct forward_spec *ret, struct err *err)
 		return parse_address("127.0.0.1", text, ret, err);
 	*colon = '\0';
 	return parse_host(text, s, ret, err);
+}
+
+/* Port 0 is nowhere to connect to. */
+static bool
+has_port(const struct forward_spec *s)
+{
+	struct sockaddr_storage a = s->address;
+	const void *p = &a;
+
+	if (s->path)
+		return true;
+	return a.ss_family == AF_INET6 ?
+		((const struct sockaddr_in6 *)p)->sin6_port != 0 :
+		((const struct sockaddr_in *)p)->sin_port != 0;
+}
+
+int
+forward_parse_reverse(const char *s, struct forward_spec *ret,
+	struct err *err)
+{
+	CLEANUP_FREE char *text = xstrdup(s);
+	char *colon = strchr(text, ':');
+	int n;
+
+	*ret = (struct forward_spec){ .reverse = true };
+	if (colon)
+		*colon = '\0';
+	if (parse_int(*text || !colon ? text : "0", 0, 65535, "PORT", &n, err))
+		return -1;
+	ret->port = (uint16_t)n;
+	if (parse_host(colon ? colon + 1 : text, s, ret, err))
+		return -1;
+	return has_port(ret) ? 0 : bad(s, true, err);
 }
 
 void

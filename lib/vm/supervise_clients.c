@@ -196,6 +196,14 @@ on_credit(struct link *l, const struct frame *f)
 		l->window[f->payload[0] - 1] += n;
 }
 
+/* A stream. */
+static bool
+begins(const struct frame *f)
+{
+	return f->type == CHANNEL_EXEC || f->type == CHANNEL_CONNECT ||
+		f->type == CHANNEL_LISTEN || f->type == CHANNEL_ACCEPT;
+}
+
 static void
 from_client(struct supervisor *s, int i, const struct frame *f)
 {
@@ -213,8 +221,7 @@ from_client(struct supervisor *s, int i, const struct frame *f)
 		life_look(s);
 		return;
 	}
-	if (f->stream &&
-		(f->type == CHANNEL_EXEC || f->type == CHANNEL_CONNECT)) {
+	if (f->stream && begins(f)) {
 		if (!l)
 			l = new_link(s, i, f->stream);
 		if (!l)
@@ -227,6 +234,8 @@ from_client(struct supervisor *s, int i, const struct frame *f)
 	switch (f->type) {
 	case CHANNEL_EXEC:
 	case CHANNEL_CONNECT:
+	case CHANNEL_LISTEN:
+	case CHANNEL_ACCEPT:
 	case CHANNEL_STDIN:
 	case CHANNEL_STDIN_EOF:
 	case CHANNEL_CREDIT:

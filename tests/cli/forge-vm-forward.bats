@@ -155,6 +155,66 @@ forward_end() {
 	[ "$stderr" = "forge-vm: VM 'short' does not run; 'forge-vm list' shows those there are" ]
 }
 
+@test "forward -R: a port of the guest leads to this one of the host" {
+	mkdir www
+	echo from the host >www/index.html
+	head -c 4000000 /dev/urandom >www/big
+	background httpd busybox httpd -f -p 127.0.0.1:"$((PORT = 20000 + $$ % 10000))" -h www
+	wait_until 10 curl -s -o /dev/null "http://127.0.0.1:$PORT/"
+	forward_start "-R0:$PORT"
+	[[ ${PLACES[0]} =~ ^web:[0-9]+$ ]]
+	port=${PLACES[0]#web:}
+	run -0 forge-vm exec web -- wget -qO- "http://127.0.0.1:$port/"
+	[ "$output" = 'from the host' ]
+	forge-vm exec web -- sh -c "wget -qO- http://127.0.0.1:$port/big |
+		sha256sum" >there
+	sha256sum - <www/big >here
+	cmp here there
+	# many at once, and more than wait for one
+	forge-vm exec web -- sh -c "for i in \$(seq 60); do
+		wget -qO- http://127.0.0.1:$port/ & done; wait" | sort |
+		uniq -c | tr -s ' ' >many
+	[ "$(cat many)" = ' 60 from the host' ]
+	forward_end 0
+	run -1 forge-vm exec web -- wget -qO- "http://127.0.0.1:$port/"
+	[[ $output == *'Connection refused'* ]]
+}
+
+@test "forward -R: either end of a connection ends as it would there" {
+	head -c 3000000 /dev/urandom >in
+	background echo socat UNIX-LISTEN:echo.sock,fork EXEC:cat
+	wait_until 10 test -S echo.sock
+	forward_start -R70:./echo.sock -R71:1 0:7
+	[ "${PLACES[*]}" = "${PLACES[0]} web:70 web:71" ]
+	forge-vm exec web -- sh -c 'cat | nc 127.0.0.1 70' <in >out
+	cmp in out
+	# nobody listens here: not another port, but an end
+	run forge-vm exec web -- nc 127.0.0.1 71
+	[ "$output" = '' ] || [[ $output == *'reset by peer'* ]]
+	kill -9 "$PID"
+	wait "$PID" || true
+	refused() { run -1 forge-vm exec web -- nc 127.0.0.1 70; }
+	wait_until 10 refused
+}
+
+@test "forward -R: a port that is taken, and what is none, is told" {
+	run -4 --separate-stderr forge-vm forward -R 7:80 web
+	[ "$stderr" = 'forge-vm: cannot listen on port 7 in the VM: Address already in use' ]
+	while IFS='|' read -r spec message; do
+		run -2 --separate-stderr forge-vm forward "-R$spec" web
+		[ "$output" = '' ]
+		[ "${stderr_lines[0]}" = "forge-vm: $message" ]
+	done <<-'E'
+	80:0|'80:0' is not PORT:[ADDR:]HOSTPORT or PORT:PATH
+	80:|'80:' is not PORT:[ADDR:]HOSTPORT or PORT:PATH
+	80:[]:1|'80:[]:1' is not PORT:[ADDR:]HOSTPORT or PORT:PATH
+	x:80|PORT: 'x' is not a number
+	65536:1|PORT: '65536' is not between 0 and 65535
+	80:host.example:80|'host.example' is not an address like 127.0.0.1 or [::1]
+	E
+	run -2 --separate-stderr forge-vm forward web
+}
+
 @test "forward: what is no place is told" {
 	while IFS='|' read -r spec message; do
 		run -2 --separate-stderr forge-vm forward web "$spec"

@@ -607,6 +607,81 @@ connections(void)
 	is_int(run("atrue\0").value, 0, "and the agent goes on");
 }
 
+/* The port that a LISTEN of stream 1 got; 0: it was refused. */
+static uint16_t
+listen_there(uint16_t port)
+{
+	unsigned char p[2];
+	struct frame f;
+
+	frame_put16(p, port);
+	send_frame(CHANNEL_LISTEN, 0, 1, p, sizeof(p));
+	return receive(&f, WAIT) == 1 && f.type == CHANNEL_STARTED && f.length == 4 ?
+		(uint16_t)frame_get32(f.payload) :
+		0;
+}
+
+static int
+connect_here(uint16_t port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a))) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void
+reverse(void)
+{
+	struct job j = { .stream = 2 }, end = { .stream = 1 };
+	uint16_t port = listen_there(0);
+	unsigned char p[2];
+	char text[16] = "";
+	int fd;
+
+	ok(port != 0, "listens on a port of its choice");
+	fd = connect_here(port);
+	ok(fd >= 0 && write(fd, "ping", 4) == 4 && !shutdown(fd, SHUT_WR),
+		"a connection waits until there is an ACCEPT");
+	frame_put16(p, port);
+	send_frame(CHANNEL_ACCEPT, 0, 2, p, sizeof(p));
+	send_frame(CHANNEL_STDIN_EOF, 0, 1, NULL, 0); /* not a listener's */
+	while (!j.started && step(&j, 1, WAIT))
+		;
+	send_frame(CHANNEL_STDIN, 0, 2, "pong", 4);
+	send_frame(CHANNEL_STDIN_EOF, 0, 2, NULL, 0);
+	finish(&j);
+	is_str(j.out, "ping", "then what it said comes");
+	ok(read(fd, text, sizeof(text)) == 4 && !strcmp(text, "pong"),
+		"and what is answered goes");
+	(void)close(fd);
+	send_frame(CHANNEL_ACCEPT, 0, 2, p, sizeof(p));
+	send_u32(CHANNEL_SIGNAL, 2, SIGKILL);
+	j = (struct job){ .stream = 2 };
+	finish(&j);
+	ok(!j.started && !j.value, "one that waits is given up");
+	send_u32(CHANNEL_SIGNAL, 1, SIGKILL);
+	finish(&end);
+	ok(connect_here(port) < 0, "and so is the listener");
+	send_frame(CHANNEL_ACCEPT, 0, 2, p, sizeof(p));
+	j = (struct job){ .stream = 2 };
+	finish(&j);
+	is_int(j.value, ECONNREFUSED, "without one nothing is accepted");
+	port = listen_port(&fd);
+	frame_put16(p, port);
+	send_frame(CHANNEL_LISTEN, 0, 2, p, sizeof(p));
+	j = (struct job){ .stream = 2 };
+	finish(&j);
+	is_int(j.value, EADDRINUSE, "a port that is taken is told");
+	(void)close(fd);
+}
+
 static void
 many(void)
 {
@@ -850,6 +925,7 @@ main(void)
 	grandchildren();
 	terminal();
 	connections();
+	reverse();
 	many();
 	parts();
 	flood();
