@@ -28,3 +28,4 @@ bench: all
 soak: all
 	tests/soak/vm $(BUILD)
 	SOAK=1 tests/run $(BUILD) fault
+	BUILD=$(BUILD) CUT=60 bats tests/cli/three-hosts.bats

@@ -341,6 +341,7 @@ places_agent(struct agent *a, bool here)
 			p->state = PLACE_ACKED;
 		p->listed |= !here && p->state == PLACE_ACKED;
 		p->away = !here;
+		p->missing = false; /* its list tells anew */
 		if (here)
 			loop_timer_clear(p->s->loop, &p->timer);
 		else
