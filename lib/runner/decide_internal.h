@@ -22,7 +22,14 @@ struct waiter {
 	size_t npools;
 	size_t at; /* the pool that is asked now */
 	enum verdict refused; /* by the last pool asked */
-	int64_t rank, pool_share, repo_share; /* its place in the heap */
+};
+
+/* When its turn comes.  All it depends on is in the heap itself: a large
+ * heap waits for memory, not for reckoning. */
+struct turn {
+	int64_t rank, pool_share, repo_share, since;
+	struct waiter *x;
+	uint32_t pool, repo; /* in decide.pools, decide.repos */
 };
 
 struct work {
@@ -31,7 +38,7 @@ struct work {
 	struct matcher m;
 	struct waiter *waiters;
 	size_t nwaiters;
-	struct waiter **heap;
+	struct turn *heap;
 	size_t nheap;
 	int *matched; /* of each crew */
 	int *have; /* runners of each pool, with those granted */

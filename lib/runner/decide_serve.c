@@ -16,79 +16,60 @@
  * would make the longest queue the first for ever.
  */
 static void
-set_rank(const struct work *w, struct waiter *x)
+reckon(const struct work *w, struct turn *t)
 {
-	size_t i = x->pools[x->at], r = x->d->repo_at;
-	const struct pool *p = &w->in->pools[i];
-	int64_t waited = w->in->now - x->d->since;
+	const struct pool *p = &w->in->pools[t->pool];
+	int64_t waited = w->in->now - t->since;
 
-	x->rank = p->priority;
-	if (w->in->ageing && waited > 0 && (!w->have[i] || !w->held[r]))
-		x->rank += waited / w->in->ageing;
-	x->pool_share = (int64_t)w->have[i] * 1000 / p->weight;
-	x->repo_share = (int64_t)w->held[r] * 1000 / w->in->repos[r].weight;
+	t->rank = p->priority;
+	if (w->in->ageing && waited > 0 &&
+		(!w->have[t->pool] || !w->held[t->repo]))
+		t->rank += waited / w->in->ageing;
+	t->pool_share = (int64_t)w->have[t->pool] * 1000 / p->weight;
+	t->repo_share = (int64_t)w->held[t->repo] * 1000 /
+		w->in->repos[t->repo].weight;
+}
+
+static struct turn
+turn_of(const struct work *w, struct waiter *x)
+{
+	struct turn t = { .x = x, .since = x->d->since,
+		.pool = (uint32_t)x->pools[x->at],
+		.repo = (uint32_t)x->d->repo_at };
+
+	reckon(w, &t);
+	return t;
 }
 
 static bool
-before(const struct waiter *x, const struct waiter *y)
+before(const struct turn *a, const struct turn *b)
 {
-	if (x->rank != y->rank)
-		return x->rank > y->rank;
-	if (x->pool_share != y->pool_share)
-		return x->pool_share < y->pool_share;
-	if (x->repo_share != y->repo_share)
-		return x->repo_share < y->repo_share;
-	return x->d->since != y->d->since ? x->d->since < y->d->since :
-					    x->d < y->d;
+	if (a->rank != b->rank)
+		return a->rank > b->rank;
+	if (a->pool_share != b->pool_share)
+		return a->pool_share < b->pool_share;
+	if (a->repo_share != b->repo_share)
+		return a->repo_share < b->repo_share;
+	return a->since != b->since ? a->since < b->since :
+				      a->x->d < b->x->d;
 }
 
+/* Into the heap from i downwards, whose place is free. */
 static void
-heap_swap(struct work *w, size_t i, size_t k)
+sink(struct work *w, size_t i, struct turn t)
 {
-	struct waiter *x = w->heap[i];
+	size_t k;
 
-	w->heap[i] = w->heap[k];
-	w->heap[k] = x;
-}
-
-static void
-heap_push(struct work *w, struct waiter *x)
-{
-	size_t i = w->nheap++;
-
-	set_rank(w, x);
-	w->heap[i] = x;
-	for (; i && before(w->heap[i], w->heap[(i - 1) / 2]); i = (i - 1) / 2)
-		heap_swap(w, i, (i - 1) / 2);
-}
-
-static struct waiter *
-heap_pop(struct work *w)
-{
-	struct waiter *x = w->heap[0];
-	size_t i = 0;
-
-	w->heap[0] = w->heap[--w->nheap];
-	for (;;) {
-		size_t k = 2 * i + 1;
-
-		if (k + 1 < w->nheap && before(w->heap[k + 1], w->heap[k]))
+	while ((k = 2 * i + 1) < w->nheap) {
+		if (k + 1 < w->nheap &&
+			before(&w->heap[k + 1], &w->heap[k]))
 			k++;
-		if (k >= w->nheap || !before(w->heap[k], w->heap[i]))
-			return x;
-		heap_swap(w, i, k);
+		if (!before(&w->heap[k], &t))
+			break;
+		w->heap[i] = w->heap[k];
 		i = k;
 	}
-}
-
-/* Its turn came by a rank that grants since then may have made too good. */
-static bool
-stale(const struct work *w, struct waiter *x)
-{
-	struct waiter was = *x;
-
-	set_rank(w, x);
-	return before(&was, x);
+	w->heap[i] = t;
 }
 
 /* ---- 2: those that wait against what the caps leave ---- */
@@ -223,6 +204,35 @@ refused(struct work *w, const struct waiter *x)
 	}
 }
 
+/* Does it wait on, here or for its next pool? */
+static bool
+serve_one(struct work *w, struct waiter *x, const struct waiter **last,
+	size_t *last_pool)
+{
+	size_t i = x->pools[x->at];
+
+	x->refused = waiter_refused(w, x, x->at);
+	if (x->refused == VERDICT_START) {
+		grant_start(w, i, x->sets[x->at], x->d->labels,
+			x == *last && i == *last_pool);
+		*last = x;
+		*last_pool = i;
+		w->plan->pools[i].queued++;
+		w->held[x->d->repo_at]++;
+		return --x->left;
+	}
+	if (x->at + 1 < x->npools) {
+		x->at++;
+		return true;
+	}
+	refused(w, x);
+	return false;
+}
+
+/*
+ * What was granted since its turn was reckoned may have put it back.  Who
+ * waits on stays first until it sinks: cheaper than out and in again.
+ */
 static void
 serve_all(struct work *w)
 {
@@ -230,30 +240,15 @@ serve_all(struct work *w)
 	size_t last_pool = 0;
 
 	while (w->nheap) {
-		struct waiter *x = heap_pop(w);
+		struct turn t = w->heap[0];
 
-		if (stale(w, x)) {
-			heap_push(w, x);
-			continue;
-		}
-		x->refused = waiter_refused(w, x, x->at);
-		if (x->refused == VERDICT_START) {
-			size_t i = x->pools[x->at];
-
-			grant_start(w, i, x->sets[x->at], x->d->labels,
-				x == last && i == last_pool);
-			last = x;
-			last_pool = i;
-			w->plan->pools[i].queued++;
-			w->held[x->d->repo_at]++;
-			if (--x->left)
-				heap_push(w, x);
-		} else if (x->at + 1 < x->npools) {
-			x->at++;
-			heap_push(w, x);
-		} else {
-			refused(w, x);
-		}
+		reckon(w, &t);
+		if (before(&w->heap[0], &t))
+			sink(w, 0, t);
+		else if (serve_one(w, t.x, &last, &last_pool))
+			sink(w, 0, turn_of(w, t.x));
+		else if (--w->nheap)
+			sink(w, 0, w->heap[w->nheap]);
 	}
 }
 
@@ -262,15 +257,17 @@ queue_all(struct work *w)
 {
 	size_t i;
 
-	w->heap = xcalloc(w->nwaiters + 1, sizeof(struct waiter *));
+	w->heap = xcalloc(w->nwaiters + 1, sizeof(*w->heap));
 	for (i = 0; i < w->nwaiters; i++) {
 		struct waiter *x = &w->waiters[i];
 
 		if (x->left && x->npools)
-			heap_push(w, x);
+			w->heap[w->nheap++] = turn_of(w, x);
 		else
 			w->plan->unserved += x->left;
 	}
+	for (i = w->nheap / 2; i-- > 0;)
+		sink(w, i, w->heap[i]);
 }
 
 void
