@@ -74,7 +74,8 @@ SCRIPTS := $(patsubst drivers/%,$(BUILD)/libexec/%,\
 	$(wildcard drivers/driver-* drivers/ssh-*))
 HELPERS := $(SCRIPTS) $(DRIVERS:%=$(BUILD)/libexec/%) \
 	$(BUILD)/libexec/forge-init $(BUILD)/libexec/forge-net \
-	$(BUILD)/libexec/forge-stream $(BUILD)/libexec/webhook
+	$(BUILD)/libexec/forge-stream $(BUILD)/libexec/join \
+	$(BUILD)/libexec/webhook
 
 all: $(BINS) $(HELPERS) $(RECIPES) $(SHARED) completions
 .PHONY: all FORCE
@@ -135,8 +136,15 @@ $(BUILD)/bin/forge-webhook: $(BUILD)/obj/cmd/forge-webhook/door/door.o \
 	$(CC) $(DOOR_LDFLAGS) $(LDFLAGS) -o $@ $(filter-out %/webhook,$^) \
 		-lcrypto
 
-# Those that speak gRPC.
-$(BUILD)/bin/forge-register $(BUILD)/bin/forge-agent: LIBS += $(STREAM_LIBS)
+# Those that speak gRPC.  Of forge-register that is one verb, for which it
+# becomes the program with the libraries, so that the others start sooner.
+$(BUILD)/bin/forge-agent $(BUILD)/libexec/join: LIBS += $(STREAM_LIBS)
+$(BUILD)/libexec/join: $(BUILD)/obj/cmd/forge-register/join/join.o \
+		$(BUILD)/obj/cmd/forge-register/join.o \
+		$(BUILD)/obj/cmd/forge-register/input.o $(BUILD)/libforge.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+		$(BUILD)/libforge.a $(LIBS)
 
 # A driver: drivers/NAME.c and all of drivers/NAME/.
 define driver

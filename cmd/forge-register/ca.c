@@ -41,14 +41,6 @@ const struct poptOption ca_rotate_options[] = {
 	POPT_TABLEEND
 };
 
-int
-read_input(const char *path, size_t max, struct buf *ret, struct err *err)
-{
-	if (!strcmp(path, "-"))
-		return buf_read_fd(ret, STDIN_FILENO, max, "stdin", err);
-	return fs_read(AT_FDCWD, path, max, ret, err);
-}
-
 /* The root's file, when there is one. */
 static int
 read_root(struct buf *ret, struct err *err)

@@ -7,6 +7,14 @@
 
 struct buf;
 
+/* join.c: what join was told, for the program that it becomes. */
+struct join_args {
+	char *host;
+	int max, force;
+};
+extern struct join_args join_args;
+extern char **join_argv; /* as main() got it */
+
 extern const struct poptOption ca_init_options[];
 extern const struct poptOption ca_show_options[];
 extern const struct poptOption ca_rotate_options[];

@@ -51,5 +51,6 @@ main(int argc, char **argv)
 		"who may take part: authority, tokens, certificates", verbs,
 		ARRAY_SIZE(verbs) };
 
+	join_argv = argv;
 	return cmd_main(&program, argc, argv);
 }
