@@ -8,6 +8,7 @@
 
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
+#include "lib/trust/p256.h"
 #include "lib/base/banned.h"
 
 enum { SERIAL_BYTES = 16 };
@@ -107,7 +108,8 @@ fill(const struct cert_form *f, X509 *crt)
 			f->issuer ? X509_get_subject_name(f->issuer) : name) &&
 		set_time(X509_getm_notBefore(crt), f->not_before) &&
 		set_time(X509_getm_notAfter(crt), f->not_after) &&
-		X509_set_pubkey(crt, f->key) && add_extensions(f, crt) &&
+		(p256_certify(crt, f->key) || X509_set_pubkey(crt, f->key)) &&
+		add_extensions(f, crt) &&
 		X509_sign(crt, f->issuer_key, digest_for(f->issuer_key));
 }
 

@@ -9,9 +9,11 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 
 #include "lib/base/mem.h"
 #include "lib/trust/base64.h"
+#include "lib/trust/p256.h"
 #include "lib/base/banned.h"
 
 enum { LINE = 48 }; /* bytes of DER in a line of PEM */
@@ -56,12 +58,22 @@ cleanup_bio(BIO **bio)
 
 /*
  * The first that is called of OpenSSL says how it starts: without reading
- * openssl.cnf, which costs a millisecond and could load anything.
+ * openssl.cnf, which costs a millisecond and could load anything; and with
+ * random numbers of the generator that needs no cipher, since the first
+ * cipher sets up all of them.  What it has is not freed at the end, either.
  */
 static void
 start(void)
 {
-	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	static bool started;
+
+	if (started)
+		return;
+	started = true;
+	(void)OPENSSL_init_crypto(
+		OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
+	if (!RAND_set_DRBG_type(NULL, "HASH-DRBG", NULL, NULL, "SHA256"))
+		ERR_clear_error(); /* another program's part was first */
 }
 
 void
@@ -98,6 +110,24 @@ no_passphrase(char *text, int size, int writing, void *arg)
 	return -1;
 }
 
+/* One that p256_write() wrote, and that is the first thing in the text. */
+static EVP_PKEY *
+own_key(BIO *bio)
+{
+	char *name = NULL, *header = NULL;
+	unsigned char *der = NULL;
+	EVP_PKEY *key = NULL;
+	long n = 0;
+
+	if (PEM_read_bio(bio, &name, &header, &der, &n) &&
+		!strcmp(name, PEM_STRING_PKCS8INF) && !*header)
+		key = p256_read(der, (size_t)n);
+	OPENSSL_free(name);
+	OPENSSL_free(header);
+	OPENSSL_clear_free(der, (size_t)n);
+	return key;
+}
+
 int
 pem_key(const char *text, size_t n, const char *what, EVP_PKEY **ret,
 	struct err *err)
@@ -109,6 +139,8 @@ pem_key(const char *text, size_t n, const char *what, EVP_PKEY **ret,
 	if (n <= PEM_MAX)
 		bio = BIO_new_mem_buf(text, (int)n);
 	if (bio)
+		key = own_key(bio);
+	if (bio && !key && BIO_reset(bio) == 1)
 		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 	ERR_clear_error();
 	if (!key)
@@ -158,10 +190,18 @@ pem_add(struct buf *out, const char *what, const void *der, size_t n)
 int
 pem_add_key(struct buf *out, EVP_PKEY *key, struct err *err)
 {
-	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
-	unsigned char *der = NULL;
-	int n = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;
+	PKCS8_PRIV_KEY_INFO *info;
+	unsigned char own[P256_DER], *der = NULL;
+	bool is_own = p256_write(key, own);
+	int n;
 
+	if (is_own)
+		pem_add(out, "PRIVATE KEY", own, sizeof(own));
+	OPENSSL_cleanse(own, sizeof(own));
+	if (is_own)
+		return 0;
+	info = EVP_PKEY2PKCS8(key);
+	n = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;
 	PKCS8_PRIV_KEY_INFO_free(info);
 	if (n <= 0)
 		return pem_failed(err, "cannot write a key");
