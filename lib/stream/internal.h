@@ -41,6 +41,9 @@ struct stream {
 	struct agent *agents;
 	struct place *places;
 	struct notes *notes;
+	struct joiner *joiners; /* who wait for their registration */
+	size_t njoiners;
+	struct loop_timer join;
 	int draining; /* servers that still have connections */
 	struct err err;
 };

@@ -55,23 +55,12 @@ labels_json(char **labels, size_t n)
 	return a;
 }
 
-/* ---- cirunner.agent: the key is made here ---- */
+/* ---- answers ---- */
 
-static int
-enroll(struct stream *s, struct enroll *e, char **labels, size_t n,
-	char **ret_id, struct cert *cert, struct buf *cas, struct err *err)
-{
-	CLEANUP_JSON struct json *list = labels_json(labels, n);
-
-	e->labels = list;
-	if (agent_enroll(s->st, s->ca, e, ret_id, cert, err))
-		return -1;
-	return ca_trusted(s->st, cas, err);
-}
-
+/* cirunner.agent: the key was made here. */
 static void
 register_answer(struct grpc_call *call, char *id, struct cert *cert,
-	struct buf *cas)
+	const struct buf *cas)
 {
 	Cirunner__Agent__RegisterResponse r =
 		CIRUNNER__AGENT__REGISTER_RESPONSE__INIT;
@@ -87,50 +76,10 @@ register_answer(struct grpc_call *call, char *id, struct cert *cert,
 	grpc_finish(call, GRPC_OK, NULL);
 }
 
-static void
-register_message(struct grpc_call *call, const void *p, size_t n)
-{
-	CLEANUP_ARENA struct arena arena = ARENA_INIT;
-	CLEANUP_CERT struct cert cert = CERT_INIT;
-	CLEANUP_BUF struct buf cas = BUF_INIT;
-	CLEANUP_FREE char *id = NULL;
-	struct err err = ERR_INIT;
-	struct stream *s = grpc_arg(call);
-	struct enroll e = { 0 };
-	Cirunner__Agent__RegisterRequest *m = pb_unpack(
-		&cirunner__agent__register_request__descriptor, p, n, &arena);
-
-	if (!m) {
-		not_one(call, "RegisterRequest");
-		return;
-	}
-	e.token = m->registration_token;
-	e.host = m->hostname;
-	e.kind = m->agent_type;
-	e.max_vms = m->max_vms;
-	if (enroll(s, &e, m->labels, m->n_labels, &id, &cert, &cas, &err)) {
-		finish_err(call, "Registration failed", &err);
-		return;
-	}
-	log_info("agent.registered", "id", id, "address",
-		grpc_peer(call)->address, NULL);
-	register_answer(call, id, &cert, &cas);
-}
-
-void
-register_open(struct grpc_call *call, void *arg)
-{
-	static const struct grpc_handler handler = {
-		.message = register_message };
-
-	grpc_handle(call, &handler, arg);
-}
-
-/* ---- forge.agent.v1: the key stays where it is ---- */
-
+/* forge.agent.v1: the key stays where it is. */
 static void
 certificate_answer(struct grpc_call *call, char *id, struct cert *cert,
-	struct buf *cas)
+	const struct buf *cas)
 {
 	Forge__Agent__V1__Certificate c = FORGE__AGENT__V1__CERTIFICATE__INIT;
 
@@ -144,36 +93,179 @@ certificate_answer(struct grpc_call *call, char *id, struct cert *cert,
 	grpc_finish(call, GRPC_OK, NULL);
 }
 
+/* ---- those who wait for their registration ---- */
+
+/*
+ * A sync of the disk is most of what a registration takes, so that those who
+ * come within JOIN_DELAY share one.
+ */
+#define JOIN_DELAY 5 /* ms */
+#define JOIN_MAX 64
+
+struct joiner {
+	struct joiner *next;
+	struct stream *s;
+	struct grpc_call *call;
+	struct arena arena; /* of the message that ask borrows from */
+	struct json *labels;
+	struct enroll ask;
+	bool has_csr; /* forge.agent.v1 */
+};
+
+static void
+joiner_free(struct joiner *j)
+{
+	arena_release(&j->arena);
+	json_free(j->labels);
+	free(j);
+}
+
+static void
+answer(struct joiner *j, struct enrolment *e, const struct buf *cas)
+{
+	grpc_handle(j->call, NULL, NULL);
+	if (!e->id) {
+		finish_err(j->call, "Registration failed", &e->err);
+		return;
+	}
+	log_info("agent.registered", "id", e->id, "address",
+		grpc_peer(j->call)->address, NULL);
+	if (j->has_csr)
+		certificate_answer(j->call, e->id, &e->cert, cas);
+	else
+		register_answer(j->call, e->id, &e->cert, cas);
+}
+
+static void
+answer_all(struct stream *s, struct joiner *first, struct enrolment *e)
+{
+	CLEANUP_BUF struct buf cas = BUF_INIT;
+	struct err err = ERR_INIT;
+	struct joiner *j, *next;
+	int rc = ca_trusted(s->st, &cas, &err);
+
+	for (j = first; j; j = next, e++) {
+		next = j->next;
+		if (rc && e->id) {
+			free(steal_ptr(&e->id));
+			e->err = err;
+		}
+		answer(j, e, &cas);
+		free(e->id);
+		cert_release(&e->cert);
+		joiner_free(j);
+	}
+}
+
+static void
+joins_flush(struct stream *s)
+{
+	struct joiner *first = s->joiners, *j;
+	CLEANUP_FREE struct enrolment *v = NULL;
+	size_t n = 0;
+
+	loop_timer_clear(s->loop, &s->join);
+	s->joiners = NULL;
+	s->njoiners = 0;
+	for (j = first; j; j = j->next)
+		n++;
+	v = xcalloc(n + 1, sizeof(*v));
+	for (j = first, n = 0; j; j = j->next)
+		v[n++].ask = j->ask;
+	agent_enroll(s->st, s->ca, v, n);
+	answer_all(s, first, v);
+}
+
+static void
+on_join(struct loop_timer *t)
+{
+	joins_flush(
+		(struct stream *)(void *)((char *)t -
+			offsetof(struct stream, join)));
+}
+
+/* It waits no more: it does not use its token, either. */
+static void
+joiner_ended(struct grpc_call *call, int status, const char *why)
+{
+	struct joiner *j = grpc_arg(call), **at = &j->s->joiners;
+
+	(void)status;
+	(void)why;
+	while (*at != j)
+		at = &(*at)->next;
+	*at = j->next;
+	j->s->njoiners--;
+	joiner_free(j);
+}
+
+static void
+joiner_add(struct stream *s, struct grpc_call *call, struct joiner *j)
+{
+	static const struct grpc_handler waits = { .ended = joiner_ended };
+
+	j->s = s;
+	j->call = call;
+	j->ask.labels = j->labels;
+	j->next = s->joiners;
+	s->joiners = j;
+	grpc_handle(call, &waits, j);
+	s->join.fire = on_join;
+	if (!s->njoiners++)
+		loop_timer_set(s->loop, &s->join, stream_now(s) + JOIN_DELAY);
+	if (s->njoiners >= JOIN_MAX)
+		joins_flush(s);
+}
+
+/* ---- requests ---- */
+
+static void
+register_message(struct grpc_call *call, const void *p, size_t n)
+{
+	struct joiner *j = xcalloc(1, sizeof(*j));
+	Cirunner__Agent__RegisterRequest *m = pb_unpack(
+		&cirunner__agent__register_request__descriptor, p, n,
+		&j->arena);
+
+	if (!m) {
+		joiner_free(j);
+		not_one(call, "RegisterRequest");
+		return;
+	}
+	j->labels = labels_json(m->labels, m->n_labels);
+	j->ask = (struct enroll){ .token = m->registration_token,
+		.host = m->hostname, .kind = m->agent_type,
+		.max_vms = m->max_vms };
+	joiner_add(grpc_arg(call), call, j);
+}
+
+void
+register_open(struct grpc_call *call, void *arg)
+{
+	static const struct grpc_handler handler = {
+		.message = register_message };
+
+	grpc_handle(call, &handler, arg);
+}
+
 static void
 join_message(struct grpc_call *call, const void *p, size_t n)
 {
-	CLEANUP_ARENA struct arena arena = ARENA_INIT;
-	CLEANUP_CERT struct cert cert = CERT_INIT;
-	CLEANUP_BUF struct buf cas = BUF_INIT;
-	CLEANUP_FREE char *id = NULL;
-	struct err err = ERR_INIT;
-	struct stream *s = grpc_arg(call);
-	struct enroll e = { 0 };
+	struct joiner *j = xcalloc(1, sizeof(*j));
 	Forge__Agent__V1__JoinRequest *m = pb_unpack(
-		&forge__agent__v1__join_request__descriptor, p, n, &arena);
+		&forge__agent__v1__join_request__descriptor, p, n, &j->arena);
 
 	if (!m || !m->csr.len) {
+		joiner_free(j);
 		not_one(call, "JoinRequest");
 		return;
 	}
-	e.token = m->token;
-	e.host = m->host;
-	e.kind = m->kind;
-	e.csr = (const char *)m->csr.data;
-	e.ncsr = m->csr.len;
-	e.max_vms = m->max_vms;
-	if (enroll(s, &e, m->labels, m->n_labels, &id, &cert, &cas, &err)) {
-		finish_err(call, "Registration failed", &err);
-		return;
-	}
-	log_info("agent.registered", "id", id, "address",
-		grpc_peer(call)->address, NULL);
-	certificate_answer(call, id, &cert, &cas);
+	j->labels = labels_json(m->labels, m->n_labels);
+	j->has_csr = true;
+	j->ask = (struct enroll){ .token = m->token, .host = m->host,
+		.kind = m->kind, .csr = (const char *)m->csr.data,
+		.ncsr = m->csr.len, .max_vms = m->max_vms };
+	joiner_add(grpc_arg(call), call, j);
 }
 
 void

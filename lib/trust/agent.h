@@ -34,14 +34,23 @@ struct enroll {
 	int64_t ttl_ms; /* of the certificate; 0: CERT_TTL */
 };
 
+/* One who asks, and the answer: id and certificate (the caller's to free), or
+ * err says why not. */
+struct enrolment {
+	struct enroll ask;
+	char *id; /* "agent_KIND_HOST_XXXXXXXX"; NULL: err */
+	struct cert cert;
+	struct err err;
+};
+
 /*
+ * Several at once are one transaction: its sync is most of what one costs.
+ * Each is refused for itself, and a token is good for one of them.
  * ERR_AUTH: the token (why: token.h).  ERR_INVALID: the request or the kind;
- * the token is still good then.  *ret_id: "agent_KIND_HOST_XXXXXXXX"; caller
- * frees.
+ * the token is still good then.
  */
-int agent_enroll(struct state *st, struct ca *ca, const struct enroll *e,
-	char **ret_id, struct cert *ret, struct err *err)
-	__attribute__((warn_unused_result));
+void agent_enroll(struct state *st, struct ca *ca, struct enrolment *v,
+	size_t n);
 /* id and serial as the agent's certificate says; csr as above. */
 int agent_renew(struct state *st, struct ca *ca, const char *id,
 	const char *serial, const char *csr, size_t ncsr, int64_t ttl_ms,

@@ -97,23 +97,16 @@ insert_agent(struct db *db, const struct entry *e, struct err *err)
 	return event_add(db, "agent.registered", e->id, data, err);
 }
 
+/* In a transaction: ERR_AUTH has changed nothing. */
 static int
-enter(struct state *st, struct ca *ca, struct entry *e, char **ret_id,
+enter(struct db *db, struct ca *ca, struct entry *e, char **ret_id,
 	struct cert *ret, struct err *err)
 {
-	CLEANUP_CERT struct cert c = CERT_INIT;
-	CLEANUP_TXN struct txn t = TXN_INIT;
-	struct db *db;
-
-	if (state_db(st, &db, err) || db_begin(db, &t, err) ||
-		(e->token && token_consume(db, e->token, e->kind, e->id, err)) ||
+	if ((e->token && token_consume(db, e->token, e->kind, e->id, err)) ||
 		insert_agent(db, e, err) ||
 		cert_issue(db, ca, e->id, e->key,
-			e->ttl_ms ? e->ttl_ms : CERT_TTL, &c, err) ||
-		db_commit(&t, err))
+			e->ttl_ms ? e->ttl_ms : CERT_TTL, ret, err))
 		return -1;
-	*ret = c;
-	c = CERT_INIT;
 	*ret_id = steal_ptr(&e->id);
 	return 0;
 }
@@ -130,21 +123,73 @@ take_labels(struct json *labels, struct entry *e, struct err *err)
 	return agent_label_sets(sets, &e->labels, err);
 }
 
-int
-agent_enroll(struct state *st, struct ca *ca, const struct enroll *e,
-	char **ret_id, struct cert *ret, struct err *err)
+static int
+take(const struct enroll *e, struct entry *ret, struct err *err)
 {
-	CLEANUP_ENTRY struct entry n = { .token = e->token,
-		.max_vms = e->max_vms, .ttl_ms = e->ttl_ms };
-
-	if (n.max_vms < 0 || n.max_vms > VMS_MAX)
+	*ret = (struct entry){ .token = e->token, .max_vms = e->max_vms,
+		.ttl_ms = e->ttl_ms };
+	if (e->max_vms < 0 || e->max_vms > VMS_MAX)
 		return err_set(err, ERR_INVALID, "max_vms is 0 to %d", VMS_MAX);
-	if (take_kind(e->kind, &n, err) || take_labels(e->labels, &n, err) ||
-		(e->csr && take_csr(e->csr, e->ncsr, e->host, &n, err)))
+	if (take_kind(e->kind, ret, err) || take_labels(e->labels, ret, err) ||
+		(e->csr && take_csr(e->csr, e->ncsr, e->host, ret, err)))
 		return -1;
 	if (!e->csr)
-		take_host(e->host, &n);
-	return enter(st, ca, &n, ret_id, ret, err);
+		take_host(e->host, ret);
+	return 0;
+}
+
+static void
+forget(struct enrolment *v, const struct err *why)
+{
+	cert_release(&v->cert);
+	free(v->id);
+	v->id = NULL;
+	v->err = *why;
+}
+
+/* All in one transaction; -1: none of them, and why. */
+static int
+enroll_together(struct state *st, struct ca *ca, struct enrolment *v,
+	size_t n, struct err *err)
+{
+	CLEANUP_TXN struct txn t = TXN_INIT;
+	struct db *db;
+	size_t i;
+
+	if (state_db(st, &db, err) || db_begin(db, &t, err))
+		return -1;
+	for (i = 0; i < n; i++) {
+		CLEANUP_ENTRY struct entry e = { .token = NULL };
+
+		if (take(&v[i].ask, &e, &v[i].err))
+			continue;
+		if (!enter(db, ca, &e, &v[i].id, &v[i].cert, &v[i].err) ||
+			v[i].err.code == ERR_AUTH)
+			continue;
+		*err = v[i].err;
+		return -1;
+	}
+	return db_commit(&t, err);
+}
+
+void
+agent_enroll(struct state *st, struct ca *ca, struct enrolment *v, size_t n)
+{
+	struct err err = ERR_INIT;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		v[i].id = NULL;
+		v[i].cert = CERT_INIT;
+		v[i].err = ERR_INIT;
+	}
+	if (!enroll_together(st, ca, v, n, &err))
+		return;
+	for (i = 0; i < n; i++)
+		forget(&v[i], n > 1 ? &ERR_INIT : &err);
+	/* What is wrong with one is not the others' fault. */
+	for (i = 0; n > 1 && i < n; i++)
+		agent_enroll(st, ca, &v[i], 1);
 }
 
 int
@@ -153,10 +198,19 @@ agent_sign(struct state *st, struct ca *ca, const char *kind,
 	char **ret_id, struct cert *ret, struct err *err)
 {
 	CLEANUP_ENTRY struct entry e = { .ttl_ms = ttl_ms };
+	CLEANUP_FREE char *id = NULL;
+	CLEANUP_CERT struct cert c = CERT_INIT;
+	CLEANUP_TXN struct txn t = TXN_INIT;
+	struct db *db;
 
-	if (take_kind(kind, &e, err) || take_csr(csr, ncsr, host, &e, err))
+	if (take_kind(kind, &e, err) || take_csr(csr, ncsr, host, &e, err) ||
+		state_db(st, &db, err) || db_begin(db, &t, err) ||
+		enter(db, ca, &e, &id, &c, err) || db_commit(&t, err))
 		return -1;
-	return enter(st, ca, &e, ret_id, ret, err);
+	*ret = c;
+	c = CERT_INIT;
+	*ret_id = steal_ptr(&id);
+	return 0;
 }
 
 int

@@ -387,6 +387,19 @@ test_checks(struct state *st, struct db *db, const char *id,
 	ok(agent_revoke(st, id, &err) == -1 && err.code == ERR_BUSY, "once");
 }
 
+static int
+enroll(struct state *st, struct ca *ca, const struct enroll *e, char **ret_id,
+	struct cert *ret, struct err *err)
+{
+	struct enrolment one = { .ask = *e };
+
+	agent_enroll(st, ca, &one, 1);
+	*ret_id = one.id;
+	*ret = one.cert;
+	*err = one.err;
+	return one.id ? 0 : -1;
+}
+
 static void
 test_enroll(struct state *st, struct db *db)
 {
@@ -400,14 +413,14 @@ test_enroll(struct state *st, struct db *db)
 		.csr = "x", .ncsr = 1, .max_vms = 3 };
 
 	ok(!ca_open(st, &ca, &err), "the CA");
-	ok(agent_enroll(st, ca, &e, &id, &c, &err) == -1 &&
+	ok(enroll(st, ca, &e, &id, &c, &err) == -1 &&
 		err.code == ERR_INVALID && !id, "a bad request");
 	if (!ok(!pem_make_key(&key, &err) &&
 		!csr_make(key, "ignored", &csr, &err), "a good one"))
 		return;
 	e.csr = csr.s;
 	e.ncsr = csr.len;
-	if (!ok(!agent_enroll(st, ca, &e, &id, &c, &err),
+	if (!ok(!enroll(st, ca, &e, &id, &c, &err),
 		"takes the token that the bad one left"))
 		printf("# %s\n", err.msg);
 	ok(id && !strncmp(id, "agent_vm_web-1_", 15) && strlen(id) == 23, id);
@@ -431,12 +444,12 @@ test_made_key(struct state *st, struct db *db)
 	struct enroll e = { .token = token, .host = "", .kind = "tart" };
 
 	ok(!ca_open(st, &ca, &err) &&
-		!agent_enroll(st, ca, &e, &id, &c, &err),
+		!enroll(st, ca, &e, &id, &c, &err),
 		"as kuiper-forge's agents want it");
 	ok(c.key && !strncmp(c.key, "-----BEGIN PRIVATE KEY-----\n", 28),
 		"a key in PKCS#8 form comes with it");
 	ok(id && !strncmp(id, "agent_tart_host_", 16), "a host without a name");
-	ok(agent_enroll(st, ca, &e, &id, &c, &err) == -1 &&
+	ok(enroll(st, ca, &e, &id, &c, &err) == -1 &&
 		err.code == ERR_AUTH, "the token is used up");
 }
 
@@ -500,6 +513,42 @@ test_stream(struct db *db)
 	ok(!db_commit(&t, &err), "committed");
 }
 
+/* One transaction, and each is judged for itself. */
+static void
+test_together(struct state *st, struct db *db)
+{
+	CLEANUP_FREE char *one = new_token(db, NULL, 60000);
+	CLEANUP_FREE char *two = new_token(db, "tart", 60000);
+	struct enroll asks[] = { { .token = one, .host = "a", .kind = "tart" },
+		{ .token = one, .host = "b", .kind = "tart" },
+		{ .token = two, .host = "c", .kind = "vm" },
+		{ .token = "reg_none", .host = "d", .kind = "vm" },
+		{ .token = two, .host = "e", .kind = "other" },
+		{ .token = two, .host = "f", .kind = "Tart" },
+		{ .token = one, .host = "g", .kind = "tart" } };
+	static const enum err_code want[] = { ERR_NONE, ERR_AUTH, ERR_AUTH,
+		ERR_AUTH, ERR_INVALID, ERR_NONE, ERR_AUTH };
+	struct enrolment v[ARRAY_SIZE(asks)];
+	CLEANUP_CA struct ca *ca = NULL;
+	struct err err = ERR_INIT;
+	int64_t before, after;
+	size_t i;
+
+	ok(!ca_open(st, &ca, &err) && !db_get_int(db, &before,
+		"SELECT count(*) FROM agent", &err), "before");
+	for (i = 0; i < ARRAY_SIZE(v); i++)
+		v[i].ask = asks[i];
+	agent_enroll(st, ca, v, ARRAY_SIZE(v));
+	for (i = 0; i < ARRAY_SIZE(v); i++) {
+		ok(v[i].err.code == want[i] && !v[i].id == !!want[i],
+			asks[i].host);
+		free(v[i].id);
+		cert_release(&v[i].cert);
+	}
+	ok(!db_get_int(db, &after, "SELECT count(*) FROM agent", &err) &&
+		after == before + 2, "one agent for each token");
+}
+
 int
 main(void)
 {
@@ -519,6 +568,7 @@ main(void)
 	ok(!ca_init(st, "Test", NULL, &err), "a CA");
 	test_enroll(st, db);
 	test_made_key(st, db);
+	test_together(st, db);
 	test_stream(db);
 	state_close(st);
 	tmp_leave();
