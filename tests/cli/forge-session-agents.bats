@@ -51,6 +51,12 @@ asked() {
 		tail -n 1)
 	[ -n "$ask" ]
 }
+supervisor_dies() {
+	kill -KILL "$(sqlite3 "$FORGE_STATE/forge.db" \
+		"SELECT supervisor FROM session WHERE id = '$id'" |
+		cut -d: -f2)"
+	wait_until 60 is_state "$id" interrupted
+}
 is_state() { [ "$(forge-session show "$1" -q .state)" = "$2" ]; }
 
 @test "claude: a commit, and the key nowhere but at the API" {
@@ -121,29 +127,84 @@ last_result() {
 	forge-session interrupt "$id"
 	wait_until 120 turns 4
 	[ "$(last_result | jq .interrupted)" = true ]
+
+	# Killed after that, it goes on all the same.
+	supervisor_dies
+	forge-session resume "$id" -p +recall
+	wait_until 120 turns 5
+	[[ "$(last_result | jq -r .text)" = *'touch denied'* ]]
+	forge-session stop "$id"
+	# What it cost is known when the turn is over.
+	id=$(forge-session start -P acp --dir repo --max-tokens 800 \
+		--on-ask allow -p '+bash touch a')
+	wait_until 120 is_state "$id" failed
+	[ -e repo/a ]
+	[[ "$(forge-session show "$id" -q .reason)" = *token* ]]
 }
 
 codex_options=(-P codex -m gpt-5.5 --dir repo)
-codex_args=(-- --dangerously-bypass-approvals-and-sandbox)
 
-@test "codex: a commit, a turn more in another process, interrupted" {
-	run -0 --separate-stderr forge-session run "${codex_options[@]}" \
-		--name s1 "${codex_args[@]}" <task
-	committed
-	id=s1
-	[ "$(said s1)" = 'It is done.' ]
-	[ "$(forge-session show s1 -q .tokens_in)" = 3000 ]
-	run -0 timeout 60 forge-session resume --foreground s1 -p +recall
-	[[ "$(last_result | jq -r .text)" = *'Make a commit.'* ]]
-	# The thread's own total, not added twice.
-	[ "$(forge-session show s1 -q .tokens_in)" = 4000 ]
-	id=$(forge-session start "${codex_options[@]}" -p +hang "${codex_args[@]}")
-	wait_until 60 eval "model_calls 'select(.headers[\"user-agent\"] |
-		startswith(\"codex\")) | .prompt' | grep -q +hang"
-	forge-session interrupt "$id"
+@test "codex: allowed, denied, resumed, interrupted" {
+	ask=
+	id=$(forge-session start "${codex_options[@]}" <task)
+	wait_until 60 new_ask
+	run -0 forge-session asks -q '[.tool, (.data.input // .input).command] | @json'
+	[ "$output" = '["command_execution","printf '"'%s' 'hello\\n' >'hello.txt'"'"]' ]
+	forge-session answer "$ask" --allow
+	wait_until 60 new_ask
+	run -0 forge-session asks -q '(.data.input // .input).command'
+	[ "$output" = "git add -A && git commit -qm 'say hello'" ]
+	forge-session answer "$ask" --allow
 	wait_until 60 turns 1
-	[ "$(last_result | jq .ok)" = false ]
+	committed
+	[ "$(said "$id" | tail -n 1)" = 'It is done.' ]
+	[ "$(forge-session show "$id" -q .tokens_in)" = 3000 ]
+
+	forge-session send "$id" $'+bash touch denied\n+say Well then.'
+	wait_until 60 new_ask
+	forge-session answer "$ask" --deny --message 'not that'
+	wait_until 60 turns 2
+	[ ! -e repo/denied ]
+	[ "$(forge-session log "$id" -q 'select(.kind == "tool.result" and
+		.data.error) | .data.output')" = declined ]
+
+	forge-session stop "$id"
+	forge-session resume "$id" -p +recall
+	wait_until 60 turns 3
+	[[ "$(last_result | jq -r .text)" = *'Make a commit.'*'touch denied'* ]]
+
+	# In the middle of its thoughts, and while it asks.
+	forge-session send "$id" +hang
+	wait_until 60 eval "model_calls .prompt | grep -q +hang"
+	forge-session interrupt "$id"
+	wait_until 60 turns 4
+	[ "$(last_result | jq -c '[.ok, .interrupted]')" = '[false,true]' ]
+	forge-session send "$id" '+bash touch never'
+	wait_until 60 new_ask
+	forge-session interrupt "$id"
+	wait_until 60 turns 5
+	[ "$(last_result | jq -c '[.ok, .interrupted]')" = '[false,true]' ]
+	[ ! -e repo/never ]
+	[ -z "$(forge-session asks -q .id)" ]
+	[ -z "$(forge-session log "$id" -q 'select(.kind == "raw")')" ]
 	[ -z "$(grep -rl "$AGENT_KEY" "$FORGE_STATE")" ]
+}
+
+@test "codex: killed, it remembers; rules answer; a budget ends it" {
+	printf 'allow Bash(touch *)\ndeny Bash(rm:*)\n' >rules
+	id=$(forge-session start "${codex_options[@]}" --policy rules \
+		-p $'+bash touch yes\n+bash rm yes\n+say done')
+	wait_until 10 turns 1 || { forge-session log "$id"; false; }
+	[ -e repo/yes ]
+	supervisor_dies
+	forge-session resume "$id" -p +recall
+	wait_until 60 turns 2
+	[[ "$(last_result | jq -r .text)" = *'touch yes'* ]]
+	forge-session stop "$id"
+	run -8 --separate-stderr timeout 60 forge-session run \
+		"${codex_options[@]}" --name s2 --max-tokens 1500 \
+		--on-ask allow <task
+	[[ $stderr = "forge-session: session 's2' failed: "*token* ]]
 }
 
 @test "gemini: a commit that was allowed" {
