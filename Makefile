@@ -56,12 +56,24 @@ ifdef DEVELOPER
 ALL_CFLAGS += -Werror
 endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
-# These are loaded when they are used: archive_load.c, git2_load.c, http_curl.c.
+# These are loaded when they are used: archive_load.c, git2_load.c, http_curl.c,
+# output_load.c.
 # libmnl, libnftables and libldns are forge-net's alone; STREAM_LIBS belong to
 # those who speak gRPC.
 STREAM_LIBS := -lssl -lnghttp2 -lprotobuf-c
-LIBS := $(filter-out -larchive -lgit2 -lmnl -lnftables $(STREAM_LIBS),$(shell $(PKG_CONFIG) --libs $(PKGS) \
-	2>/dev/null)) -ljq
+LIBS := $(filter-out -larchive -lgit2 -lmnl -lnftables -lsmartcols $(STREAM_LIBS), \
+	$(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)) -ljq -lm
+
+# What each start of a program would otherwise link anew, 2 ms of it
+# libcrypto's, is linked once, here, where the archives are installed.  Of
+# libcrypto only programs that need nothing but digests: PLAIN_CRYPTO.
+archive = $(if $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
+STATIC := sqlite3 popt seccomp
+PLAIN_CRYPTO := bin/forge-vm $(DRIVERS:%=libexec/%)
+ifndef SHARED_LIBS
+LIBS := $(foreach l,$(LIBS),$(if $(filter $(STATIC:%=-l%),$(l)),$(call archive,$(l:-l%=%)),$(l)))
+$(PLAIN_CRYPTO:%=$(BUILD)/%): LIBS := $(patsubst -lcrypto,$(call archive,crypto),$(LIBS))
+endif
 
 # Programs without verbs, for other programs.
 PLAIN := $(notdir $(wildcard cmd/garm-*))

@@ -17,4 +17,8 @@ int digest_file(int dirfd, const char *path, struct digest *ret,
 	struct err *err) __attribute__((warn_unused_result));
 void digest_bytes(const void *p, size_t n, struct digest *ret);
 
+#define DIGEST_SHA1 20
+/* Not for secrecy. */
+void digest_sha1(const void *p, size_t n, unsigned char ret[DIGEST_SHA1]);
+
 #endif

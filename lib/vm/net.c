@@ -1,6 +1,5 @@
 #include "lib/vm/net.h"
 
-#include <openssl/evp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "lib/state/config.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
+#include "lib/vm/digest.h"
 #include "lib/vm/egress.h"
 #include "lib/vm/lease.h"
 #include "lib/vm/net_tap.h"
@@ -44,13 +44,10 @@ net_tap_name(uint32_t address, char ret[TAP_SIZE])
 char *
 net_alias(struct state *st)
 {
-	unsigned char d[EVP_MAX_MD_SIZE] = { 0 };
-	CLEANUP_BUF struct buf b = BUF_INIT;
+	struct digest d;
 
-	(void)EVP_Digest(state_path(st), strlen(state_path(st)), d, NULL,
-		EVP_sha256(), NULL);
-	buf_addhex(&b, d, 6);
-	return xasprintf("forge:%s:", b.s);
+	digest_bytes(state_path(st), strlen(state_path(st)), &d);
+	return xasprintf("forge:%.12s:", d.hex);
 }
 
 static int
