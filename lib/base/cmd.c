@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -90,6 +91,10 @@ main_init(const char *name)
 	sigset_t pipe_set;
 
 	program_name = name;
+	/* By default each free at the top gives memory back, for the next
+	 * malloc to fetch it again, page by page. */
+	(void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
+	(void)mallopt(M_TOP_PAD, 256 << 10);
 	open_stdio();
 	(void)sigaction(SIGPIPE, &dfl, NULL);
 	(void)sigemptyset(&pipe_set);

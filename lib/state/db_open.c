@@ -71,6 +71,10 @@ open_handle(struct db *db, struct err *err)
 	}
 	if (check_filesystem(db->path, err))
 		return -1;
+	/* No program of ours has a second thread that uses it, or asks what
+	 * it used: no locks, no counts.  Refused, rightly, after the first. */
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	if (sqlite3_open_v2(db->path, &db->handle, flags, NULL))
 		return db_err(err, db);
 	(void)sqlite3_extended_result_codes(db->handle, 1); /* cannot fail */

@@ -273,6 +273,7 @@ cgroup_make(const struct cgroup_host *h, const char *id,
 	*ret = CGROUP_INIT;
 	if (check(h, l, err))
 		return -1;
+	ret->host = *h;
 	for (i = 0; i < h->n; i++)
 		if (make_one(&h->roots[i], id, l, ret, err)) {
 			cgroup_release(ret);

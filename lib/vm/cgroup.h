@@ -6,6 +6,7 @@
  *	cgroup_host_find(&h);			never fails; h.n is 0 for none
  *	cgroup_make(&h, id, &limits, &g, err)
  *	proc.cgroup = &g.join; proc_spawn(...)	it begins in there
+ *	cgroup_kill(&g);			all that is in it, at once
  *	cgroup_release(&g);			our fds only
  *	cgroup_remove(&h, id, err)		kills what is in it, removes it
  *
@@ -63,6 +64,7 @@ struct cgroup_limits {
 };
 
 struct cgroup {
+	struct cgroup_host host;
 	struct proc_cgroup join;
 	int dirs[PROC_CGROUPS]; /* as the host's roots, -1 */
 	int n;
@@ -85,6 +87,8 @@ int cgroup_make(const struct cgroup_host *h, const char *id,
 	const struct cgroup_limits *l, struct cgroup *ret, struct err *err)
 	__attribute__((warn_unused_result));
 void cgroup_release(struct cgroup *g);
+/* Where the kernel does that at one blow (version 2, 5.14); else nothing. */
+void cgroup_kill(const struct cgroup *g);
 
 /* Did the kernel kill something in it for want of memory? */
 bool cgroup_oom(const struct cgroup_host *h, const char *id);

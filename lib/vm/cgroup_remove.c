@@ -18,14 +18,23 @@
 
 /* ---- killing ---- */
 
-static void
+/* Where it does not work, the loop over the processes does. */
+static bool
 write_word(int dir, const char *file, const char *text)
 {
 	CLEANUP_CLOSE int fd = openat(dir, file, O_WRONLY | O_CLOEXEC);
 
-	/* Where it does not work, the loop over the processes does. */
-	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
-		return;
+	return fd >= 0 && write(fd, text, strlen(text)) > 0;
+}
+
+void
+cgroup_kill(const struct cgroup *g)
+{
+	int i;
+
+	for (i = 0; i < g->n; i++)
+		if (g->host.roots[i].v2)
+			(void)write_word(g->dirs[i], "cgroup.kill", "1");
 }
 
 static bool
@@ -50,7 +59,20 @@ kill_listed(int dir)
 	return any;
 }
 
-/* Version 2 kills all at one blow, also what forks without end. */
+static void
+kill_in(const struct cgroup_root *r, int dir)
+{
+	bool freezer = r->controllers & 1u << CGROUP_FREEZER;
+
+	if (r->v2)
+		(void)write_word(dir, "cgroup.kill", "1");
+	if (freezer)
+		(void)write_word(dir, "freezer.state", "FROZEN");
+	(void)kill_listed(dir); /* none are left, mostly */
+	if (freezer)
+		(void)write_word(dir, "freezer.state", "THAWED");
+}
+
 static void
 kill_all(const struct cgroup_host *h, const char *id)
 {
@@ -59,16 +81,30 @@ kill_all(const struct cgroup_host *h, const char *id)
 	for (i = 0; i < h->n; i++) {
 		CLEANUP_CLOSE int dir = cgroup_dir(h, i, id);
 
-		if (dir < 0)
-			continue;
-		if (h->roots[i].v2)
-			write_word(dir, "cgroup.kill", "1");
-		if (h->roots[i].controllers & 1u << CGROUP_FREEZER)
-			write_word(dir, "freezer.state", "FROZEN");
-		(void)kill_listed(dir); /* none are left, mostly */
-		if (h->roots[i].controllers & 1u << CGROUP_FREEZER)
-			write_word(dir, "freezer.state", "THAWED");
+		if (dir >= 0)
+			kill_in(&h->roots[i], dir);
 	}
+}
+
+/*
+ * Version 2 kills all at one blow, also what forks without end.  What is only
+ * in another hierarchy, or killed so and not yet gone, is seen by the next
+ * try, which is for the loop.
+ */
+static bool
+kill_at_once(const struct cgroup_host *h, const char *id)
+{
+	bool done = false;
+	int i;
+
+	for (i = 0; i < h->n; i++) {
+		CLEANUP_CLOSE int dir = h->roots[i].v2 ?
+			cgroup_dir(h, i, id) : -1;
+
+		if (dir >= 0 && write_word(dir, "cgroup.kill", "1"))
+			done = true;
+	}
+	return done;
 }
 
 /* ---- removing ---- */
@@ -106,14 +142,16 @@ int
 cgroup_remove(const struct cgroup_host *h, const char *id, struct err *err)
 {
 	int64_t deadline = clock_mono() + REMOVE_WAIT;
-	struct timespec ts = { .tv_nsec = 500000 };
+	struct timespec ts = { .tv_nsec = 100000 };
 	int rc;
 
 	for (;;) {
 		rc = remove_all(h, id, err);
 		if (rc)
 			return rc < 0 ? -1 : 0;
-		kill_all(h, id);
+		/* The heavy way is for those that the light one left. */
+		if (ts.tv_nsec > 3000000 || !kill_at_once(h, id))
+			kill_all(h, id);
 		if (!clock_left(deadline))
 			return err_set(err, ERR_BUSY,
 				"the cgroup '%s' has processes that cannot be "

@@ -85,11 +85,15 @@ vm_cgroup_oom(struct state *st, const char *name)
 }
 
 int
-vm_cgroup_remove(struct state *st, const char *name, struct err *err)
+vm_cgroup_remove(struct state *st, const char *name,
+	const struct cgroup_host *host, struct err *err)
 {
 	CLEANUP_FREE char *id = vm_cgroup_id(st, name);
 	struct cgroup_host h;
 
-	cgroup_host_find(&h);
-	return cgroup_remove(&h, id, err);
+	if (!host || !host->n) {
+		cgroup_host_find(&h);
+		host = &h;
+	}
+	return cgroup_remove(host, id, err);
 }

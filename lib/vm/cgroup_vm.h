@@ -26,8 +26,12 @@ int vm_cgroup_make(struct state *st, const struct vm_spec *spec,
 
 bool vm_cgroup_oom(struct state *st, const char *name);
 
-/* Kill what is in it and remove it; success where there is none. */
-int vm_cgroup_remove(struct state *st, const char *name, struct err *err)
+/*
+ * Kill what is in it and remove it; success where there is none.  host, as
+ * cgroup_make() left it, saves looking for it; or NULL.
+ */
+int vm_cgroup_remove(struct state *st, const char *name,
+	const struct cgroup_host *host, struct err *err)
 	__attribute__((warn_unused_result));
 
 #endif

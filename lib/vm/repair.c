@@ -96,7 +96,7 @@ bury(struct repair *r, const char *name, const char *hypervisor,
 		return 0;
 	kill_process(hypervisor);
 	if (driver_destroy(r->st, driver, name, err) ||
-		vm_cgroup_remove(r->st, name, err) || net_bury(r->db, name, err) ||
+		vm_cgroup_remove(r->st, name, NULL, err) || net_bury(r->db, name, err) ||
 		vm_remove_files(r->st, name, err))
 		return -1;
 	return vm_ended(r->db, name, true, EXIT_PLACE, reason_of(supervisor),
@@ -337,7 +337,7 @@ vm_destroy(struct state *st, const char *name, struct err *err)
 		return err_wrap(err, "VM '%s' does not end", name);
 	kill_process(hypervisor);
 	if (driver_destroy(st, driver, name, err) ||
-		vm_cgroup_remove(st, name, err) || net_bury(db, name, err) ||
+		vm_cgroup_remove(st, name, NULL, err) || net_bury(db, name, err) ||
 		vm_remove_files(st, name, err))
 		return -1;
 	return forget(db, name, err);

@@ -29,6 +29,7 @@ void
 kill_hypervisor(struct supervisor *s)
 {
 	proc_kill(&s->hypervisor, SIGKILL);
+	cgroup_kill(&s->cgroup);
 }
 
 void
@@ -348,13 +349,14 @@ finish(struct supervisor *s)
 			"forge-vm fsck tries again", NULL);
 		return;
 	}
-	if (vm_cgroup_remove(s->st, name, &err))
-		log_error("vm.cgroup", "name", name, "error", err.msg, NULL);
 	if (net_down(&s->net, &err))
 		log_error("vm.net", "name", name, "error", err.msg, "hint",
 			"forge-vm fsck puts it in order", NULL);
 	if (remove_files(s, &err))
 		log_error("vm.files", "name", name, "error", err.msg, NULL);
+	/* Last, since the killed take a moment. */
+	if (vm_cgroup_remove(s->st, name, &s->cgroup.host, &err))
+		log_error("vm.cgroup", "name", name, "error", err.msg, NULL);
 	if (vm_ended(s->db, name, crashed,
 		    crashed ? err_status(s->err.code) : s->exec.status,
 		    crashed ? s->err.msg : s->life.reason, &err))

@@ -79,7 +79,11 @@ clients_add(struct supervisor *s, int fd)
 
 	for (i = 0; i < CLIENTS; i++)
 		if (!s->clients[i].used) {
-			s->clients[i] = (struct client){ .used = true };
+			/* not the whole: 64 KiB of it is the reader's */
+			s->clients[i].waiting = s->clients[i].types = false;
+			s->clients[i].console = 0;
+			s->clients[i].window = 0;
+			s->clients[i].used = true;
 			conn_init(&s->clients[i].conn, fd);
 			return i;
 		}

@@ -96,16 +96,24 @@ on_hello(struct supervisor *s, const struct frame *f)
 static int
 start_exec(struct supervisor *s)
 {
-	int fds[2];
+	int fds[2], i;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
 		return err_sys(&s->err, "cannot make a socket");
-	if (clients_add(s, fds[1]) < 0) {
+	i = clients_add(s, fds[1]);
+	if (i < 0) {
 		(void)close(fds[0]); /* nothing was written */
 		return err_set(&s->err, ERR_LIMIT, "too many clients");
 	}
 	s->exec_open = true;
-	return exec_client_open(&s->exec, s->boot->exec, fds[0], &s->err);
+	if (exec_client_open(&s->exec, s->boot->exec, fds[0], &s->err))
+		return -1;
+	/* On its way at once: the disk is written to while it begins. */
+	if (!conn_flush(&s->exec.conn))
+		clients_read(s, i);
+	if (conn_flush(&s->channel))
+		conn_release(&s->channel);
+	return 0;
 }
 
 /* Of a VM elsewhere: what its driver found. */
@@ -159,15 +167,13 @@ on_ready(struct supervisor *s)
 	json_put_int(took, "ready_ms", clock_mono() - s->started);
 	timings_lap(&s->timings, TIMING_AGENT);
 	json_put(took, "phases_ms", timings_json(&s->timings));
-	if (find_address(s) ||
+	if ((s->boot->exec && start_exec(s)) || find_address(s) ||
 		vm_ready(s->db, s->boot->spec.name, took, &s->err)) {
 		kill_hypervisor(s);
 		return;
 	}
 	notify(s);
 	warm_given(s);
-	if (s->boot->exec && start_exec(s))
-		kill_hypervisor(s);
 }
 
 static void
