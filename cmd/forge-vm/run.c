@@ -20,6 +20,7 @@
 #include "lib/vm/image_config.h"
 #include "lib/vm/snapshot.h"
 #include "lib/vm/supervise.h"
+#include "lib/vm/supervise_early.h"
 #include "lib/vm/timings.h"
 #include "lib/vm/usernet.h"
 #include "lib/vm/warm.h"
@@ -246,8 +247,8 @@ tell_timings(const struct timings *t)
 }
 
 static int
-run(struct state *st, const char **command, int n, int *ret_status,
-	struct err *err)
+run(struct state *st, const char **command, int n, struct early *early,
+	int *ret_status, struct err *err)
 {
 	CLEANUP_IMAGE struct image im = IMAGE_INIT;
 	CLEANUP_IMAGE_CONFIG struct image_config config = IMAGE_CONFIG_INIT;
@@ -257,8 +258,12 @@ run(struct state *st, const char **command, int n, int *ret_status,
 	struct vm_boot boot;
 	int rc;
 
-	if (make_boot(st, &boot, err) ||
-		vm_repair(st, false, NULL, NULL, err) ||
+	if (make_boot(st, &boot, err))
+		return -1;
+	if (!named && !boot.snapshot)
+		early_begin(st, &boot.spec, early);
+	boot.early = early;
+	if (vm_repair(st, false, NULL, NULL, err) ||
 		image_open(st, boot.spec.image, &im, err))
 		return -1;
 	image_config_read(im.manifest, &config);
@@ -288,9 +293,13 @@ cmd_run(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
 	const char **command = cmd_command(&argc, argv);
-	int status;
+	struct early early = EARLY_INIT;
+	int status, rc;
 
-	if (!state_open(&st, err) && !run(st, command, argc, &status, err))
+	rc = state_open(&st, err) ||
+		run(st, command, argc, &early, &status, err);
+	early_release(st, arg_name, &early);
+	if (!rc)
 		return status;
 	if (err->code == ERR_USAGE)
 		return EXIT_USAGE;

@@ -480,8 +480,8 @@ driver_address(struct state *st, const char *driver, const char *vm,
 }
 
 /* A spec is a few hundred bytes: a pipe takes it whole. */
-static int
-send_spec(struct child *c, const struct json *spec, struct err *err)
+int
+driver_tell(struct child *c, const struct json *spec, struct err *err)
 {
 	CLEANUP_BUF struct buf b = BUF_INIT;
 	int rc;
@@ -495,35 +495,27 @@ send_spec(struct child *c, const struct json *spec, struct err *err)
 }
 
 int
-driver_boot(const char *driver, const struct json *spec,
-	const struct proc_cgroup *cgroup, int channel, struct child *ret,
-	struct err *err)
+driver_start(const char *driver, const struct vm_fds *fds,
+	const struct proc_cgroup *cgroup, struct child *ret, struct err *err)
 {
-	static const char *const fds[] = { "fds.channel", "fds.console",
-		"fds.net", "fds.monitor",
-		"fds.memory" };
+	const int list[] = { fds->channel, fds->console, fds->net,
+		fds->monitor, fds->memory };
 	CLEANUP_PROC struct proc p = PROC_INIT;
+	struct driver d;
 	size_t i;
 
-	if (prepare(&p, driver, "boot", err))
+	if (driver_find(driver, &d, err) || prepare(&p, driver, "boot", err))
 		return -1;
 	p.in = PROC_PIPE;
-	p.out = json_int(spec, "fds.channel", -1) == STDOUT_FILENO ?
-		channel :
-		PROC_NULL;
+	p.out = d.elsewhere ? fds->channel : PROC_NULL;
 	p.err = PROC_PIPE;
 	p.parent_death = SIGKILL;
 	p.cgroup = cgroup;
 	p.new_group = true; /* the terminal's ^C is for us to pass on */
-	for (i = 0; i < ARRAY_SIZE(fds); i++) {
-		int fd = (int)json_int(spec, fds[i], -1);
-
-		if (fd > STDERR_FILENO)
-			p.pass[p.npass++] = fd;
-	}
-	if (proc_spawn(&p, ret, err))
-		return -1;
-	return send_spec(ret, spec, err);
+	for (i = d.elsewhere ? ARRAY_SIZE(list) : 0; i < ARRAY_SIZE(list); i++)
+		if (list[i] > STDERR_FILENO)
+			p.pass[p.npass++] = list[i];
+	return proc_spawn(&p, ret, err);
 }
 
 int

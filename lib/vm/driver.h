@@ -136,13 +136,16 @@ int driver_ask(const char *driver, const char *verb, const struct json *spec,
 	__attribute__((warn_unused_result));
 
 /*
- * Boot: the child is the hypervisor.  Its stderr is child.err, its death by
- * signal follows ours.  The fds named in spec are passed on; where fds.channel
- * is 1, that is channel.  It begins in cgroup (or NULL).
+ * Boot, in two steps: the child becomes the hypervisor when it is told what
+ * to boot.  Its stderr is child.err, its death by signal follows ours.  The
+ * fds are passed on; of a driver "elsewhere" the channel, as its stdout, and
+ * no other.  It begins in cgroup (or NULL).
  */
-int driver_boot(const char *driver, const struct json *spec,
-	const struct proc_cgroup *cgroup, int channel, struct child *ret,
-	struct err *err) __attribute__((warn_unused_result));
+int driver_start(const char *driver, const struct vm_fds *fds,
+	const struct proc_cgroup *cgroup, struct child *ret, struct err *err)
+	__attribute__((warn_unused_result));
+int driver_tell(struct child *c, const struct json *spec, struct err *err)
+	__attribute__((warn_unused_result));
 
 /* pause or resume, of the VM whose files are in dir (absolute). */
 int driver_verb(const char *driver, const char *verb, const char *dir,

@@ -341,8 +341,13 @@ finish(struct supervisor *s)
 	proc_kill(&s->usernet, SIGKILL);
 	if (s->usernet.pid && proc_wait(&s->usernet, -1, &status, &err))
 		log_error("vm.wait", "name", name, "error", err.msg, NULL);
-	if (!s->row)
+	if (!s->row) {
+		if (s->cgroup.host.n &&
+			vm_cgroup_remove(s->st, name, &s->cgroup.host, &err))
+			log_error("vm.cgroup", "name", name, "error", err.msg,
+				NULL);
 		return;
+	}
 	if (driver_destroy(s->st, s->boot->spec.driver, name, &err)) {
 		/* The row stays as it is: who repairs tries again. */
 		log_error("vm.destroy", "name", name, "error", err.msg, "hint",

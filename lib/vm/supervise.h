@@ -31,6 +31,7 @@ struct vm_boot {
 	int64_t boot_timeout; /* ms */
 	int64_t timeout; /* ms that exec may take; 0: any time */
 	struct timings *timings; /* filled; or NULL */
+	struct early *early; /* supervise_early.h; or NULL */
 	int notify_fd; /* gets "NAME\n" when the VM is ready; -1 */
 };
 

@@ -11,6 +11,7 @@
 #include "lib/base/signals.h"
 #include "lib/state/state.h"
 #include "lib/vm/cgroup_vm.h"
+#include "lib/vm/supervise_early.h"
 #include "lib/vm/usernet.h"
 #include "lib/vm/vsock.h"
 #include "lib/base/banned.h"
@@ -72,10 +73,21 @@ monitor_open(struct supervisor *s, int *ret_theirs, struct err *err)
 }
 
 static int
+booting(struct supervisor *s, struct err *err)
+{
+	CLEANUP_FREE char *identity = NULL;
+
+	(void)fd_nonblock(s->hypervisor.err, true); /* a pipe */
+	timings_lap(&s->timings, TIMING_FORK);
+	if (proc_identity(s->hypervisor.pid, &identity, err))
+		return -1;
+	return vm_booting(s->db, s->boot->spec.name, identity, err);
+}
+
+static int
 hypervisor_start(struct supervisor *s, struct err *err)
 {
 	CLEANUP_JSON struct json *spec = NULL;
-	CLEANUP_FREE char *identity = NULL;
 	CLEANUP_CLOSE int channel = -1, console = -1, net = -1, monitor = -1;
 	struct vm_fds list;
 	int fds[2];
@@ -102,16 +114,43 @@ hypervisor_start(struct supervisor *s, struct err *err)
 	if (driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
 		    &s->subnet, &list, &spec, err) ||
 		vm_cgroup_make(s->st, &s->boot->spec, &s->cgroup, err) ||
-		driver_boot(s->boot->spec.driver, spec, &s->cgroup.join,
-			channel, &s->hypervisor, err))
+		driver_start(s->boot->spec.driver, &list, &s->cgroup.join,
+			&s->hypervisor, err) ||
+		driver_tell(&s->hypervisor, spec, err))
 		return -1;
-	(void)fd_nonblock(s->hypervisor.err, true); /* a pipe */
-	timings_lap(&s->timings, TIMING_FORK);
 	cleanup_close(&monitor); /* so that its end is seen */
 	monitor = -1;
-	if (proc_identity(s->hypervisor.pid, &identity, err))
+	return booting(s, err);
+}
+
+/*
+ * What waits for it boots while we write its row: no command is run, and
+ * nothing is made that outlives us, before that is there.
+ */
+static int
+early_take(struct supervisor *s, struct err *err)
+{
+	CLEANUP_JSON struct json *spec = NULL;
+	struct early *e = s->boot->early;
+	const struct vm_fds list = { e->channel[1], e->console[1], -1, -1, -1,
+		NULL };
+	int rc;
+
+	if (driver_find(s->boot->spec.driver, &s->driver, err) ||
+		driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
+			&s->subnet, &list, &spec, err))
 		return -1;
-	return vm_booting(s->db, s->boot->spec.name, identity, err);
+	s->cgroup = e->cgroup;
+	e->cgroup = CGROUP_INIT;
+	s->hypervisor = e->driver;
+	e->driver = CHILD_INIT;
+	conn_init(&s->channel, steal_fd(&e->channel[0]));
+	s->console_fd = steal_fd(&e->console[0]);
+	rc = driver_tell(&s->hypervisor, spec, err);
+	(void)close(steal_fd(&e->channel[1])); /* the driver's */
+	(void)close(steal_fd(&e->console[1]));
+	e->begun = false; /* nothing of it is left */
+	return rc;
 }
 
 static int
@@ -126,27 +165,40 @@ make_disks(struct supervisor *s, struct err *err)
 		0;
 }
 
+static int
+lock(struct supervisor *s, struct err *err)
+{
+	const char *name = s->boot->spec.name;
+	struct early *e = s->boot->early;
+
+	if (e && e->lock >= 0) {
+		s->lock = steal_fd(&e->lock);
+		return 0;
+	}
+	if (!state_lock(s->st, "vm", name, 0, LOCK_WAIT, &s->lock, err))
+		return 0;
+	if (err->code != ERR_BUSY)
+		return -1;
+	return err_set(err, ERR_EXISTS, "a VM named '%s' runs", name);
+}
+
 int
 supervisor_begin(struct supervisor *s, struct err *err)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT,
 		SIGUSR1, SIGUSR2, SIGWINCH, 0 };
 	const struct vm_spec *spec = &s->boot->spec;
+	bool early = s->boot->early && s->boot->early->begun;
 
 	if (state_db(s->st, &s->db, err) ||
 		subnet_load(s->st, &s->subnet, err) ||
 		image_open(s->st, spec->image, &s->image, err) ||
 		/* once per image, and no part of any boot's time */
-		driver_prepare(s->st, spec->driver, &s->image, err))
+		driver_prepare(s->st, spec->driver, &s->image, err) ||
+		lock(s, err))
 		return -1;
-	if (state_lock(s->st, "vm", spec->name, 0, LOCK_WAIT, &s->lock,
-		    err)) {
-		if (err->code != ERR_BUSY)
-			return -1;
-		return err_set(err, ERR_EXISTS, "a VM named '%s' runs",
-			spec->name);
-	}
 	if (signals_open(signals, &s->signals, err) ||
+		(early && early_take(s, err)) ||
 		vm_create(s->st, spec, &s->address, err))
 		return -1;
 	s->row = true;
@@ -157,5 +209,7 @@ supervisor_begin(struct supervisor *s, struct err *err)
 	if (directory_open(s, err) || make_disks(s, err))
 		return -1;
 	timings_lap(&s->timings, TIMING_CLONE);
+	if (early)
+		return booting(s, err);
 	return hypervisor_start(s, err) || snapshot_restore(s, err) ? -1 : 0;
 }

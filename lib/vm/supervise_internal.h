@@ -2,6 +2,7 @@
  * supervise_internal: what the parts of the supervisor share.
  *
  *	supervise.c		the loop, and the end
+ *	supervise_early.c	a place's driver, before that
  *	supervise_begin.c	all that is made before the hypervisor, and it
  *	supervise_guest.c	the guest comes up, and speaks
  *	supervise_clients.c	who talks to the guest
