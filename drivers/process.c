@@ -16,10 +16,10 @@
 #include "lib/vm/driver_program.h"
 #include "lib/base/banned.h"
 
-#define INIT "/run/forge-init"
+#define INIT "/run/" STAGE_INIT
 
 /* As numbers for `argv`, which opens nothing; boot puts the real ones. */
-static int fd_init = 5, fd_filter = 6;
+static int fd_filter = 5;
 
 static int64_t
 memory(const struct json *spec)
@@ -65,14 +65,10 @@ make_argv(const struct json *spec, struct argv *a, struct err *err)
 			      "--die-with-parent", "--new-session",
 			      "--as-pid-1", "--clearenv", "--hostname", NULL });
 	argv_push(a, json_str(spec, "name", ""));
-	argv_pushv(a, (const char *[]){ "--bind", STAGE "/root", "/",
-			      "--proc", "/proc", "--dev", "/dev", "--bind",
-			      STAGE "/shm", "/dev/shm", "--remount-ro", "/dev",
-			      "--bind", STAGE "/tmp", "/tmp", "--bind",
-			      STAGE "/run", "/run", "--perms", "0755",
-			      "--ro-bind-data", NULL });
-	argv_pushf(a, "%d", fd_init);
-	argv_push(a, INIT);
+	/* One mount, with all that is in it, as bwrap reads the table of all
+	 * mounts after each: "dev" so that devices stay what they are. */
+	argv_pushv(a, (const char *[]){ "--dev-bind", STAGE "/root", "/",
+			      "--proc", "/proc", NULL });
 	push_capabilities(a);
 	argv_push(a, "--seccomp");
 	argv_pushf(a, "%d", fd_filter);
@@ -129,17 +125,17 @@ static int
 prepare(const struct json *spec, struct argv *a, struct err *err)
 {
 	const char *tree = json_str(spec, "tree.path", "");
+	CLEANUP_CLOSE int init = open_init(err);
 
-	fd_init = open_init(err);
-	fd_filter = fd_init < 0 ? -1 : filter_fd(err);
+	fd_filter = init < 0 ? -1 : filter_fd(err);
 	if (fd_filter < 0)
 		return -1;
-	if (fd_cloexec(fd_init, false) || fd_cloexec(fd_filter, false))
+	if (fd_cloexec(fd_filter, false))
 		return err_sys(err, "cannot hand fds on");
 	if (chdir(tree))
 		return err_sys(err, "cannot enter '%s'", tree);
 	if (set_standard(spec, err) || enter(spec, err) ||
-		stage_mount(memory(spec), err))
+		stage_mount(memory(spec), err) || stage_fill(init, err))
 		return -1;
 	argv_release(a);
 	*a = ARGV_INIT;

@@ -3,7 +3,8 @@
  *
  *	boot	1. own user and mount namespace: root there is id_base here
  *		   (or ourselves), userns.c
- *		2. in it an overlay of the image's tree and a tmpfs, stage.c
+ *		2. in it an overlay of the image's tree and a tmpfs, stage.c,
+ *		   and what no image has, fill.c
  *		3. becomes bwrap: namespaces for processes, network, IPC and
  *		   host name, few capabilities, no new privileges
  *		4. which becomes forge-init --place CHANNEL as PID 1 under the
@@ -34,6 +35,13 @@ int userns_enter(uint32_t base, struct err *err)
  */
 int stage_mount(int64_t size, struct err *err)
 	__attribute__((warn_unused_result));
+/*
+ * Then in STAGE/root: /dev with the devices that everybody may use, /tmp and
+ * /run of that tmpfs, and in /run the program that is open as init, which
+ * nobody can write.
+ */
+int stage_fill(int init, struct err *err) __attribute__((warn_unused_result));
+#define STAGE_INIT "forge-init"
 
 /*
  * A network namespace whose eth0 has net's "address", "prefix", "gateway" and
