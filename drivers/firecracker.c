@@ -176,7 +176,7 @@ main(int argc, char **argv)
 		{ "resume", resume_vm }, { NULL, NULL } };
 	static const struct driver_program p = { "driver-firecracker", caps,
 		make_argv, prepare, driver_kvm, PROGRAM,
-		"it from its project's releases", verbs };
+		"it from its project's releases", verbs, NULL };
 
 	return driver_main(&p, argc, argv);
 }

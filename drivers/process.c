@@ -19,7 +19,7 @@
 #define INIT "/run/" STAGE_INIT
 
 /* As numbers for `argv`, which opens nothing; boot puts the real ones. */
-static int fd_filter = 5;
+static int fd_init = -1, fd_filter = 5;
 
 static int64_t
 memory(const struct json *spec)
@@ -122,20 +122,24 @@ enter(const struct json *spec, struct err *err)
 }
 
 static int
+begin(struct err *err)
+{
+	fd_init = open_init(err);
+	fd_filter = fd_init < 0 ? -1 : filter_fd(err);
+	return fd_filter < 0 ? -1 : 0;
+}
+
+static int
 prepare(const struct json *spec, struct argv *a, struct err *err)
 {
 	const char *tree = json_str(spec, "tree.path", "");
-	CLEANUP_CLOSE int init = open_init(err);
 
-	fd_filter = init < 0 ? -1 : filter_fd(err);
-	if (fd_filter < 0)
-		return -1;
 	if (fd_cloexec(fd_filter, false))
 		return err_sys(err, "cannot hand fds on");
 	if (chdir(tree))
 		return err_sys(err, "cannot enter '%s'", tree);
 	if (set_standard(spec, err) || enter(spec, err) ||
-		stage_mount(memory(spec), err) || stage_fill(init, err))
+		stage_mount(memory(spec), err) || stage_fill(fd_init, err))
 		return -1;
 	argv_release(a);
 	*a = ARGV_INIT;
@@ -203,7 +207,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct driver_program p = { "driver-process", caps,
-		make_argv, prepare, check, "bwrap", "bubblewrap", NULL };
+		make_argv, prepare, check, "bwrap", "bubblewrap", NULL, begin };
 
 	return driver_main(&p, argc, argv);
 }

@@ -246,7 +246,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct driver_program p = { "driver-qemu", caps,
-		make_argv, NULL, NULL, PROGRAM, "qemu-system-x86", NULL };
+		make_argv, NULL, NULL, PROGRAM, "qemu-system-x86", NULL,
+		NULL };
 
 	return driver_main(&p, argc, argv);
 }

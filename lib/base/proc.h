@@ -53,6 +53,7 @@ struct proc {
 	bool new_session; /* setsid: survives our terminal */
 	bool new_group; /* own process group, for proc_kill */
 	bool clear_env; /* start from nothing but env */
+	bool headlong; /* do not wait for its exec: an error is status 127 */
 	int parent_death; /* signal when the starting thread dies, or 0 */
 	const struct proc_cgroup *cgroup; /* or NULL: ours */
 	struct buf *said; /* proc_run(): gets the end of stderr; or NULL */

@@ -126,7 +126,8 @@ give_up(const struct launch *l)
 {
 	int e = errno;
 
-	if (write(l->report, &e, sizeof(e)) < 0)
+	/* without SIGPIPE where nobody waits for it */
+	if (!l->p->headlong && write(l->report, &e, sizeof(e)) < 0)
 		_exit(126);
 	_exit(127);
 }
@@ -319,7 +320,7 @@ fork_it(struct launch *l, pid_t *ret_pid, struct err *err)
 		errno = e;
 		return err_sys(err, "cannot start '%s'", l->path);
 	}
-	e = read_report(fds[0]);
+	e = l->p->headlong ? 0 : read_report(fds[0]);
 	(void)close(fds[0]); /* read only */
 	if (e) {
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

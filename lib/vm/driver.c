@@ -511,6 +511,7 @@ driver_start(const char *driver, const struct vm_fds *fds,
 	p.err = PROC_PIPE;
 	p.parent_death = SIGKILL;
 	p.cgroup = cgroup;
+	p.headlong = fds->headlong;
 	p.new_group = true; /* the terminal's ^C is for us to pass on */
 	for (i = d.elsewhere ? ARRAY_SIZE(list) : 0; i < ARRAY_SIZE(list); i++)
 		if (list[i] > STDERR_FILENO)

@@ -121,6 +121,7 @@ struct vm_fds {
 	int channel, console, net, monitor;
 	int memory; /* a file that is to be the guest's memory */
 	const char *snapshot; /* path of the memory to continue from, or NULL */
+	bool headlong; /* the driver is surely there: do not wait for it */
 };
 
 /* The spec as above; accel and tsc_khz are found out (cached per boot). */

@@ -137,6 +137,8 @@ run(const struct driver_program *p, const char *verb, struct err *err)
 		return read_spec(&spec, err) || v->run(spec, err) ? -1 : 0;
 	if (strcmp(verb, "argv") != 0 && strcmp(verb, "boot") != 0)
 		return no_verb(p, verb, err);
+	if (p->begin && !strcmp(verb, "boot") && p->begin(err))
+		return -1;
 	if (read_spec(&spec, err) || p->make_argv(spec, &a, err))
 		return -1;
 	return !strcmp(verb, "argv") ? print_argv(&a, err) :

@@ -5,7 +5,8 @@
  *	int main(int argc, char **argv)
  *	{
  *		static const struct driver_program p = { "driver-x", caps,
- *			make_argv, NULL, NULL, "x-vmm", "the package of x" };
+ *			make_argv, NULL, NULL, "x-vmm", "the package of x",
+ *			NULL, NULL };
  *		return driver_main(&p, argc, argv);
  *	}
  */
@@ -37,6 +38,8 @@ struct driver_program {
 	 * that is called boot is for drivers that do not become argv.
 	 */
 	const struct driver_verb *verbs;
+	/* Of boot: what can be done before the spec is known; or NULL */
+	int (*begin)(struct err *err);
 };
 
 struct driver_verb {

@@ -108,7 +108,8 @@ vm_plan(struct state *st, const struct vm_spec *spec, struct json **ret,
 	struct vm_address address = { 0 };
 	struct json *driver = NULL, *argv = NULL, *o;
 	struct subnet subnet;
-	struct vm_fds fds = { 3, 4, vm_has_lease(spec) ? 5 : -1, 6, 7, NULL };
+	struct vm_fds fds = { 3, 4, vm_has_lease(spec) ? 5 : -1, 6, 7, NULL,
+			false };
 
 	if (subnet_load(st, &subnet, err) ||
 		image_open(st, spec->image, &im, err))

@@ -108,7 +108,7 @@ hypervisor_start(struct supervisor *s, struct err *err)
 		return -1;
 	timings_lap(&s->timings, TIMING_TAP);
 	list = (struct vm_fds){ channel, console, net < 0 ? s->net.fd : net,
-		monitor, -1, NULL };
+		monitor, -1, NULL, false };
 	if (snapshot_prepare(s, &list, err))
 		return -1;
 	if (driver_spec(s->st, &s->boot->spec, &s->image, &s->address,
@@ -133,7 +133,7 @@ early_take(struct supervisor *s, struct err *err)
 	CLEANUP_JSON struct json *spec = NULL;
 	struct early *e = s->boot->early;
 	const struct vm_fds list = { e->channel[1], e->console[1], -1, -1, -1,
-		NULL };
+		NULL, true };
 	int rc;
 
 	if (driver_find(s->boot->spec.driver, &s->driver, err) ||

@@ -49,7 +49,8 @@ begin(struct state *st, const struct vm_spec *spec, struct early *e,
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, e->channel) ||
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, e->console))
 		return err_sys(err, "cannot make a socket");
-	fds = (struct vm_fds){ e->channel[1], e->console[1], -1, -1, -1, NULL };
+	fds = (struct vm_fds){ e->channel[1], e->console[1], -1, -1, -1, NULL,
+		true };
 	return driver_start(spec->driver, &fds, &e->cgroup.join, &e->driver,
 		err);
 }
