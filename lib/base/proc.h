@@ -52,6 +52,9 @@ struct proc {
 	int npass;
 	bool new_session; /* setsid: survives our terminal */
 	bool new_group; /* own process group, for proc_kill */
+	/* A child of init in its own session: what proc_spawn() returns stands
+	 * for its start only, and ends with 0 at once. */
+	bool orphan;
 	bool clear_env; /* start from nothing but env */
 	bool headlong; /* do not wait for its exec: an error is status 127 */
 	int parent_death; /* signal when the starting thread dies, or 0 */

@@ -199,12 +199,26 @@ child_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* The parent gets this process, which ends, and never hears of the next. */
+static void
+child_orphan(const struct launch *l)
+{
+	pid_t pid = _Fork(); /* no handlers, no locks */
+
+	if (pid < 0)
+		give_up(l);
+	if (pid)
+		_exit(0);
+}
+
 static void
 child_place(const struct launch *l)
 {
 	const struct proc *p = l->p;
 
-	if (p->new_session && setsid() < 0)
+	if (p->orphan)
+		child_orphan(l);
+	if ((p->new_session || p->orphan) && setsid() < 0)
 		give_up(l);
 	if (p->new_group && !p->new_session && setpgid(0, 0))
 		give_up(l);

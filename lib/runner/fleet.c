@@ -242,15 +242,13 @@ add_labels(struct argv *a, const struct argv *labels)
 
 /*
  * What `forge-runner start` does, without that program between: it costs as
- * much time as all the rest of the way to the boot.  setsid(1) leaves the
- * runner to init: it is not ours to wait for.
+ * much time as all the rest of the way to the boot.
  */
 static void
 start_args(struct state *st, const char *program, const struct pool *pool,
 	const struct start *s, int notify_fd, struct argv *a)
 {
-	argv_pushv(a, (const char *[]){ "setsid", "-f", program, "run",
-			      "--on-demand", NULL });
+	argv_pushv(a, (const char *[]){ program, "run", "--on-demand", NULL });
 	argv_pushf(a, "--state=%s", state_path(st));
 	argv_pushf(a, "--pool=%s", pool->name);
 	argv_pushf(a, "--notify-fd=%d", notify_fd);
@@ -315,6 +313,7 @@ start_one(struct state *st, const struct pool *pool, const struct start *s,
 	p.out = PROC_NULL;
 	p.err = PROC_PIPE;
 	p.pass[p.npass++] = wfd;
+	p.orphan = true; /* not ours to wait for */
 	if (proc_spawn(&p, &child, err))
 		return -1;
 	(void)close(steal_fd(&wfd)); /* theirs is the one that counts */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -125,6 +126,41 @@ test_group(void)
 	proc_release(&p);
 }
 
+static void
+test_orphan(void)
+{
+	struct proc p = PROC_INIT;
+	struct child c = CHILD_INIT;
+	struct proc_status s;
+	struct err err = ERR_INIT;
+	char said[64] = "";
+	pid_t pid;
+
+	argv_pushv(&p.argv, (const char *[]){ "sh", "-c",
+		"read -r go; echo $$; exec sleep 100", NULL });
+	p.orphan = true;
+	p.in = p.out = PROC_PIPE;
+	is_int(proc_spawn(&p, &c, &err), 0, "an orphan");
+	is_int(proc_wait(&c, clock_mono() + 60000, &s, &err), 0, "its start");
+	ok(!s.timed_out && !s.signaled && !s.value, "ends at once");
+	ok(write(c.in, "\n", 1) == 1, "and it lives on");
+	ok(read(c.out, said, sizeof(said) - 1) > 0, "as it says");
+	pid = (pid_t)strtol(said, NULL, 10);
+	ok(pid > 0 && getsid(pid) == pid, "in a session of its own");
+	is_int(waitpid(pid, NULL, WNOHANG), -1, "and is not our child");
+	(void)kill(pid, SIGKILL);
+	child_close(&c);
+	proc_release(&p);
+
+	argv_push(&p.argv, "/etc/passwd");
+	p.orphan = true;
+	is_int(proc_spawn(&p, &c, &err), -1, "one that cannot be executed");
+	is_str(err.msg, "cannot execute '/etc/passwd': Permission denied",
+		"says so");
+	is_int(waitpid(-1, NULL, WNOHANG), -1, "and leaves no child");
+	proc_release(&p);
+}
+
 /* An fd that is passed is there under its number, one that is not is not. */
 static void
 test_fds(void)
@@ -229,6 +265,7 @@ main(void)
 	test_run();
 	test_spawn();
 	test_group();
+	test_orphan();
 	test_fds();
 	test_env();
 	test_signals();
