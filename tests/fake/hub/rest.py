@@ -300,6 +300,9 @@ def jitconfig(api, req):
     if group not in api.store.groups or \
             scope.startswith("repo:") and group != 1:
         return missing()
+    if not api.store.may_mint():
+        return error(403, "You have exceeded a secondary rate limit. Please "
+                     "wait a few minutes before you try again.")
     row, encoded = api.store.jit(scope, body)
     return Answer(201, {"runner": api.store.runner_json(row),
                         "encoded_jit_config": encoded})

@@ -35,6 +35,8 @@ class Store:
         self.runs = {}
         self.jobs = {}
         self.logs = {}
+        self.mints = []  # when, of the last ones
+        self.refused = 0  # mints beyond opts.mints_a_minute
         self.groups = {1: "Default"}
         for index, name in enumerate(opts.runner_group, 2):
             self.groups[index] = name
@@ -101,6 +103,16 @@ class Store:
 
     def runner_json(self, row):
         return self.shapes.runner(row, self.online(row))
+
+    def may_mint(self):
+        """Is there one left of this minute?  It is taken."""
+        now, most = time.time(), self.opts.mints_a_minute
+        self.mints = [at for at in self.mints if at > now - 60]
+        if most and len(self.mints) >= most:
+            self.refused += 1
+            return False
+        self.mints.append(now)
+        return True
 
     def jit(self, scope, body):
         name = body["name"]
@@ -297,4 +309,5 @@ class Store:
             "runs": [public(row) for row in self.runs.values()],
             "jobs": [public(row) for row in self.jobs.values()],
             "installations": list(self.installs.values()),
+            "refused_mints": self.refused,
         }
