@@ -22,6 +22,10 @@ int cmd_start(int argc, const char **argv, struct err *err);
 int cmd_resume(int argc, const char **argv, struct err *err);
 int cmd_supervise(int argc, const char **argv, struct err *err);
 
+/* keep.c */
+extern const struct poptOption keep_options[];
+int cmd_keep(int argc, const char **argv, struct err *err);
+
 /* wait.c */
 extern const struct poptOption wait_options[];
 extern const struct poptOption attach_options[];

@@ -20,6 +20,8 @@ static const struct verb verbs[] = {
 		start_options, 0, -1, VERB_COMMAND, cmd_start, NULL },
 	{ "supervise", "ID", "what start starts", supervise_options, 1, 1,
 		VERB_HIDDEN, cmd_supervise, NULL },
+	{ "keep", "ID", "the VM of one", keep_options, 1, 1, VERB_HIDDEN,
+		cmd_keep, NULL },
 	{ "attach", "ID", "its transcript, live; typed lines are messages",
 		attach_options, 1, 1, 0, cmd_attach, LIVE },
 	{ "wait", "ID", "until the agent has nothing left to do",

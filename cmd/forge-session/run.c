@@ -15,6 +15,7 @@
 #include "lib/base/parse.h"
 #include "lib/session/engine.h"
 #include "lib/session/message.h"
+#include "lib/session/place.h"
 #include "lib/session/provider.h"
 #include "lib/session/session.h"
 #include "lib/state/state.h"
@@ -26,6 +27,7 @@ static char *arg_model;
 static char **arg_env;
 static char *arg_identity, *arg_base, *arg_branch, *arg_on_done;
 static char **arg_repo;
+static char *arg_egress;
 static int arg_local;
 static int arg_once, arg_foreground, arg_limited, arg_notify_fd = -1;
 
@@ -34,6 +36,9 @@ static int arg_once, arg_foreground, arg_limited, arg_notify_fd = -1;
 		"the agent (default: claude)", "NAME" },                    \
 		{ "in", 0, POPT_ARG_STRING, &arg_place, 0,                  \
 			"where the agent runs (default: here)", "PLACE" },  \
+		{ "egress", 0, POPT_ARG_STRING, &arg_egress, 0,             \
+			"where it may connect to: none, all or a list "     \
+			"(of vm:IMAGE: none, else all)", "POLICY" },        \
 		{ "dir", 'd', POPT_ARG_STRING, &arg_dir, 0,                 \
 			"the directory it works in (default: a new one)",   \
 			"DIR" },                                            \
@@ -183,7 +188,10 @@ fill(struct state *st, int argc, const char **argv, bool once,
 	s->place = xstrdup(arg_place ? arg_place : "here");
 	s->model = xstrdup_null(arg_model);
 	s->options = options(n, command, once);
-	return rule_options(s, err) || existing_dir(&s->dir, err) ||
+	if (arg_egress)
+		json_put_str(s->options, PLACE_EGRESS, arg_egress);
+	return place_check(s, err) || rule_options(s, err) ||
+			existing_dir(&s->dir, err) ||
 			repositories(st, s, err) ?
 		-1 :
 		0;

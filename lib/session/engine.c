@@ -372,7 +372,8 @@ prepare(struct engine *e, struct err *err)
 			session_bell_watch(e->st, e->s.id, &e->bell, err) ||
 			(e->s.started && forget_wishes(e, err)) ||
 			provider_load(e->st, e->s.provider, &e->p, err) ||
-			make_dir(e, err) || open_hooks(e, err) ?
+			make_dir(e, err) || open_hooks(e, err) ||
+			keeper_begin(e, err) ?
 		-1 :
 		0;
 }
@@ -387,6 +388,22 @@ hello(const struct engine *e)
 	if (write_all(e->run->notify_fd, line, strlen(line)))
 		log_debug("session.notify", "id", e->s.id, NULL);
 	(void)close(e->run->notify_fd); /* a pipe */
+}
+
+/* Before anybody hears that it has ended: then its files are here. */
+static void
+come_back(struct engine *e)
+{
+	struct err err = ERR_INIT;
+
+	if (!keeper_sync(e, &err))
+		return;
+	log_warning("session.keeper", "id", e->s.id, "error", err.msg, NULL);
+	if (e->to != SESSION_COMPLETED)
+		return;
+	e->to = SESSION_FAILED;
+	e->status = err_status(err.code);
+	(void)snprintf(e->reason, sizeof(e->reason), "%s", err.msg);
 }
 
 static void
@@ -407,11 +424,13 @@ live(struct engine *e)
 				engine_fail(e, &err);
 				e->phase = PHASE_OVER;
 			}
+		come_back(e);
 		if (write_end(e))
 			break;
 		e->phase = PHASE_IDLE;
 		turn_next(e);
 	} while (true);
+	keeper_end(e);
 	close_hooks(e);
 }
 
@@ -424,6 +443,8 @@ release(struct engine *e)
 	if (e->agent.pid && proc_stop(&e->agent, 0, &status, &err))
 		log_warning("session.agent", "error", err.msg, NULL);
 	agent_release(e);
+	keeper_end(e);
+	memfile_close(&e->env);
 	cleanup_close(&e->err_file);
 	buf_release(&e->line);
 	buf_release(&e->said);
@@ -447,7 +468,8 @@ engine_run(struct state *st, const struct engine_run *run, int *ret_status,
 {
 	struct engine e = { .st = st, .run = run, .emitting = true,
 		.lock = -1, .signals = -1, .bell = -1, .log = TRANSCRIPT_INIT,
-		.s = SESSION_INIT, .p = PROVIDER_INIT, .agent = CHILD_INIT,
+		.s = SESSION_INIT, .p = PROVIDER_INIT, .keeper = CHILD_INIT,
+		.env = MEMFILE_INIT, .agent = CHILD_INIT,
 		.out = -1, .err = -1, .err_file = -1, .line = BUF_INIT,
 		.said = BUF_INIT, .in = BUF_INIT, .deadline = -1,
 		.start_deadline = -1, .message = MESSAGE_INIT };

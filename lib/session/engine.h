@@ -116,6 +116,9 @@ void engine_end(struct engine *e, enum session_state to, int status,
 void engine_limit(struct engine *e, int64_t until, const char *reason,
 	const char *again);
 
+/* The agent must reach this port of 127.0.0.1, wherever it runs. */
+void engine_api_port(struct engine *e, int port);
+
 /* Call timer of this hook at that time (monotonic ms); -1: not any more. */
 void engine_timer(struct engine *e, const void *own, int64_t when);
 

@@ -102,10 +102,12 @@ fill_proc(struct engine *e, struct proc *p, struct err *err)
 	w.home = home;
 	if (provider_argv(&e->p, &w, e->s.agent_session != NULL, &agent,
 		    err) ||
-		session_place(e->st, &e->s, home, agent.v[0], &p->argv, err))
+		(!e->vm && session_place(e->st, &e->s, home, agent.v[0],
+				   &p->argv, err)))
 		return -1;
-	argv_pushv(&p->argv, (const char *const *)agent.v);
-	if (place_clean(&e->s)) {
+	if (!e->vm)
+		argv_pushv(&p->argv, (const char *const *)agent.v);
+	if (place_clean(&e->s) && !e->vm) {
 		p->clear_env = true;
 		argv_pushf(&p->env, "PATH=%s", path ? path : "/usr/bin:/bin");
 	}
@@ -118,7 +120,7 @@ fill_proc(struct engine *e, struct proc *p, struct err *err)
 	argv_pushv(&p->env, (const char *const *)env.v);
 	add_env(e, &p->env);
 	hide_env(e, &p->env);
-	return 0;
+	return e->vm ? keeper_command(e, &agent, p, err) : 0;
 }
 
 /* Our ends do not block; the agent's do, as programs expect it. */
@@ -185,6 +187,7 @@ agent_start(struct engine *e, struct err *err)
 	begin_process(e);
 	if (fill_proc(e, &p, err) || spawn(e, &p, err))
 		return -1;
+	e->unsynced = true;
 	log_info("session.agent", "id", e->s.id, "program", p.argv.v[0], NULL);
 	if (!e->tr &&
 		translator_new(e->p.name, e->p.out, e->p.in, &e->tr, err))
@@ -496,5 +499,6 @@ agent_ended(struct engine *e)
 		status = (struct proc_status){ .value = EXIT_FAILED };
 	}
 	agent_release(e);
+	e->unsynced = true;
 	told(e, &status);
 }

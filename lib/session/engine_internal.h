@@ -8,6 +8,7 @@
  *	engine_event.c	what the agent's events mean; transcript, hooks
  *	engine_secret.c	values that no transcript gets
  *	engine_ask.c	what it asks, and the answers
+ *	engine_keeper.c	the process that keeps its VM, where it has one
  */
 #ifndef FORGE_SESSION_ENGINE_INTERNAL_H
 #define FORGE_SESSION_ENGINE_INTERNAL_H
@@ -15,6 +16,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/proc.h"
 #include "lib/session/engine.h"
+#include "lib/session/memfile.h"
 #include "lib/session/message.h"
 #include "lib/session/provider.h"
 #include "lib/session/transcript.h"
@@ -48,6 +50,12 @@ struct engine {
 	int lock, signals, bell;
 	struct transcript log;
 	enum phase phase;
+
+	struct child keeper; /* of a VM; pid 0: none */
+	char *vm; /* its name, once it is ready */
+	int api_port; /* of 127.0.0.1: the proxy; 0: none */
+	bool unsynced; /* the agent may have written there since */
+	struct memfile env; /* for the agent there */
 
 	struct child agent; /* pid 0: none */
 	int out, err; /* read ends of its stdout and stderr, or -1 */
@@ -114,6 +122,25 @@ void agent_release(struct engine *e);
 /* What we tell it, through in.jq; data is taken over. */
 int agent_tell(struct engine *e, const char *kind, struct json *data,
 	bool *ret_sent, struct err *err) __attribute__((warn_unused_result));
+
+/* ---- engine_keeper.c ---- */
+
+/* Of a session whose place is a VM; of another these do nothing. */
+int keeper_begin(struct engine *e, struct err *err)
+	__attribute__((warn_unused_result));
+/* The VM has what was changed here; here is what was changed there. */
+int keeper_turn(struct engine *e, struct err *err)
+	__attribute__((warn_unused_result));
+/*
+ * How to run the agent there.  What is in p->env is for it, and goes by an fd;
+ * forge-vm itself has our environment.
+ */
+int keeper_command(struct engine *e, const struct argv *agent,
+	struct proc *p, struct err *err) __attribute__((warn_unused_result));
+int keeper_sync(struct engine *e, struct err *err)
+	__attribute__((warn_unused_result));
+/* The VM is gone when it returns. */
+void keeper_end(struct engine *e);
 
 /* ---- engine_turn.c ---- */
 

@@ -55,7 +55,7 @@ begin(struct engine *e, struct err *err)
 	free(steal_ptr(&e->again));
 	e->deadline = -1;
 	e->phase = PHASE_TURN;
-	if (snapshot(e, err) || (fresh && agent_start(e, err)))
+	if (snapshot(e, err) || keeper_turn(e, err) || (fresh && agent_start(e, err)))
 		return -1;
 	if (!(fresh && e->p.prompt.n) &&
 		agent_tell(e, "message", message_data(e), NULL, err))
@@ -193,7 +193,7 @@ turn_over(struct engine *e)
 		return;
 	e->deadline = -1;
 	ask_void(e, NULL);
-	if (turn_taken(e, &err) || transcript_sync(&e->log, &err) ||
+	if (keeper_sync(e, &err) || turn_taken(e, &err) || transcript_sync(&e->log, &err) ||
 		session_used(e->db, e->s.id, &now, &err)) {
 		engine_fail(e, &err);
 		return;

@@ -2,15 +2,59 @@
 
 #include <string.h>
 
+#include "lib/base/fs.h"
+#include "lib/base/mem.h"
+#include "lib/base/parse.h"
 #include "lib/session/session.h"
 #include "lib/state/config.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
 bool
+place_is_vm(const struct session *s)
+{
+	return !strncmp(s->place, PLACE_VM, strlen(PLACE_VM));
+}
+
+bool
 place_clean(const struct session *s)
 {
-	return !strcmp(s->place, "bwrap");
+	return !strcmp(s->place, "bwrap") || place_is_vm(s);
+}
+
+int
+place_check(const struct session *s, struct err *err)
+{
+	const char *egress = json_str(s->options, PLACE_EGRESS, NULL);
+
+	if (place_is_vm(s)) {
+		if (egress && !*egress)
+			return err_set(err, ERR_USAGE, "--egress: a network "
+				"or name is needed, or none, or all");
+		return parse_name(s->place + strlen(PLACE_VM), "--in vm:IMAGE",
+			err);
+	}
+	if (!egress || !strcmp(egress, "all"))
+		return 0;
+	return err_set(err, ERR_USAGE,
+		"--egress '%.80s': place '%.80s' has the network of this "
+		"machine; choose vm:IMAGE", egress, s->place);
+}
+
+int
+place_vm(struct state *st, const struct session *s, const char *vm,
+	int env_fd, struct argv *ret, struct err *err)
+{
+	CLEANUP_FREE char *program = NULL;
+
+	if (find_program("forge-vm", &program, err))
+		return -1;
+	argv_pushv(ret, (const char *[]){ program, "exec", "-C",
+				state_path(st), NULL });
+	argv_pushf(ret, "--workdir=%s", s->dir);
+	argv_pushf(ret, "--env-fd=%d", env_fd);
+	argv_pushv(ret, (const char *[]){ vm, "--", NULL });
+	return 0;
 }
 
 int
@@ -29,7 +73,7 @@ session_place(struct state *st, const struct session *s, const char *home,
 	run = config_str(c, "place", s->place, "run", NULL);
 	if (!run || !run[strspn(run, " \t")])
 		return err_set(err, ERR_NOTFOUND,
-			"no place '%s': it is here, bwrap, or a "
+			"no place '%s': it is here, bwrap, vm:IMAGE, or a "
 			"[place \"%s\"] with run = "
 			"PREFIX in the configuration", s->place,
 			s->place);

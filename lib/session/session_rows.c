@@ -5,8 +5,10 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/fs.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/proc.h"
+#include "lib/session/keeper.h"
 #include "lib/session/remains.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
@@ -232,6 +234,10 @@ repair_one(struct state *st, struct db *db, const char *id, struct err *err)
 			proc_find(s.supervisor)))
 		return 0;
 	session_kill_remains(st, id);
+	/* Its files are worth less than that the row says what is so. */
+	if (keeper_finish(st, &s, &none))
+		log_warning("session.keeper", "id", id, "error", none.msg,
+			NULL);
 	return bury(db, id, err);
 }
 

@@ -103,6 +103,9 @@ const struct config_key config_keys[] = {
 	{ "watch", false, "redeliver", CONFIG_DURATION },
 
 	{ "session", false, "policy", CONFIG_STRING },
+	{ "session", false, "vm-memory", CONFIG_SIZE },
+	{ "session", false, "vm-cpus", CONFIG_INT },
+	{ "session", false, "max-return", CONFIG_SIZE },
 	{ "session", false, "day-budget-usd", CONFIG_STRING },
 	{ "session", false, "day-tokens", CONFIG_INT },
 	{ "identity", true, "day-budget-usd", CONFIG_STRING },
