@@ -421,3 +421,10 @@ fish_complete()
 		grep -qxF "${p#forge-}" offered
 	done
 }
+
+@test "forge(7): what is in libexec is told of" {
+	same libexec "$(cd "$BUILD/libexec" && printf '%s\n' * |
+		sed 's/^driver-.*/driver-*/; s,^recipes$,recipes/,' | sort -u)" \
+		"$(sed -n '/^.Pa PREFIX.libexec/,/^.El/s/^\.It Pa //p' \
+			"$ROOT/man/forge.7" | sort)"
+}
