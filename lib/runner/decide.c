@@ -13,6 +13,7 @@ static const char *const verdicts[] = {
 	[VERDICT_HOST_FULL] = "host full",
 	[VERDICT_BACKOFF] = "backing off",
 	[VERDICT_BARRED] = "runner too old",
+	[VERDICT_AGENTS_FULL] = "agents full",
 };
 _Static_assert(ARRAY_SIZE(verdicts) == VERDICT__MAX, "a verdict unnamed");
 
@@ -20,6 +21,19 @@ const char *
 verdict_name(enum verdict v)
 {
 	return verdicts[v];
+}
+
+static void
+copy_rooms(struct work *w, size_t i)
+{
+	const struct pool *p = &w->in->pools[i];
+	size_t k;
+
+	if (!p->room)
+		return;
+	w->rooms[i] = xcalloc(p->nsets, sizeof(int));
+	for (k = 0; k < p->nsets; k++)
+		w->rooms[i][k] = p->room[k];
 }
 
 static void
@@ -33,10 +47,12 @@ work_init(struct work *w)
 	w->matched = xcalloc(in->ncrews + 1, sizeof(*w->matched));
 	w->have = xcalloc(in->npools + 1, sizeof(*w->have));
 	w->held = xcalloc(in->nrepos + 1, sizeof(*w->held));
+	w->rooms = xcalloc(in->npools + 1, sizeof(int *));
 	for (i = 0; i < in->npools; i++) {
 		const struct supply *s = &in->supply[i];
 
 		w->have[i] = s->starting + s->idle + s->busy + s->ending;
+		copy_rooms(w, i);
 	}
 	for (i = 0; i < in->nrepos; i++)
 		w->held[i] = in->repos[i].busy;
@@ -57,6 +73,9 @@ work_release(struct work *w)
 	free(w->matched);
 	free(w->have);
 	free(w->held);
+	for (i = 0; i < w->in->npools; i++)
+		free(w->rooms[i]);
+	free(w->rooms);
 	matcher_release(&w->m);
 }
 

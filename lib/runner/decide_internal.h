@@ -17,7 +17,8 @@ struct waiter {
 	const struct demand *d;
 	uint64_t sign;
 	int left;
-	size_t *pools; /* that serve it, in the order they are asked */
+	size_t *pools; /* that serve it, in the order they are asked; one on
+			* agents once for each set */
 	size_t *sets; /* with this label set */
 	size_t npools;
 	size_t at; /* the pool that is asked now */
@@ -42,6 +43,7 @@ struct work {
 	size_t nheap;
 	int *matched; /* of each crew */
 	int *have; /* runners of each pool, with those granted */
+	int **rooms; /* likewise pool.room, less those granted; or NULL */
 	int *held; /* likewise of each repository: busy, matched, granted */
 	struct room room;
 };
@@ -61,6 +63,8 @@ int crew_unused(const struct work *w, size_t crew);
 int repo_room(const struct work *w, const struct demand *d);
 /* What keeps the pool itself from starting one more; START: nothing. */
 enum verdict pool_refuses(const struct work *w, size_t i);
+/* Likewise from one more with this label set. */
+enum verdict set_refuses(const struct work *w, size_t pool, size_t set);
 /* The same for a job in its k-th pool. */
 enum verdict waiter_refused(const struct work *w, const struct waiter *x,
 	size_t k);

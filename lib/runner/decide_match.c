@@ -101,20 +101,30 @@ by_labels(const void *a, const void *b)
 	return x->d->since < y->d->since ? -1 : x->d->since > y->d->since;
 }
 
-/* Which of the pools in scope serve it. */
+/* Which of the pools in scope serve it; on agents each label set may. */
 static void
 find_pools(const struct work *w, struct waiter *x,
 	const struct scopes *scopes)
 {
-	size_t i, set;
+	size_t i, set, n = 0;
 
-	x->pools = xcalloc(scopes->n + 1, sizeof(*x->pools));
-	x->sets = xcalloc(scopes->n + 1, sizeof(*x->sets));
 	for (i = 0; i < scopes->n; i++)
-		if (match_pool(&w->m, scopes->v[i], x->d, x->sign, &set)) {
-			x->pools[x->npools] = scopes->v[i];
+		n += w->rooms[scopes->v[i]] ?
+			w->in->pools[scopes->v[i]].nsets :
+			1;
+	x->pools = xcalloc(n + 1, sizeof(*x->pools));
+	x->sets = xcalloc(n + 1, sizeof(*x->sets));
+	for (i = 0; i < scopes->n; i++) {
+		size_t pool = scopes->v[i];
+
+		for (set = 0;
+			match_pool(&w->m, pool, x->d, x->sign, &set); set++) {
+			x->pools[x->npools] = pool;
 			x->sets[x->npools++] = set;
+			if (!w->rooms[pool])
+				break;
 		}
+	}
 }
 
 void

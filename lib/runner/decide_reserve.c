@@ -39,6 +39,8 @@ count_waiting(struct work *w, struct vain *vain)
 		for (k = 0; k < x->npools; k++) {
 			enum verdict v = waiter_refused(w, x, k);
 
+			if (k && x->pools[k] == x->pools[k - 1])
+				continue; /* another label set of it */
 			if (v == VERDICT_FULL)
 				vain->pool[x->pools[k]] += x->left;
 			if (v == VERDICT_HOST_FULL)
@@ -76,7 +78,7 @@ fill_reserve(struct work *w, size_t i)
 		if (crew_is_reserve(w, c))
 			need -= crew_unused(w, c);
 	for (; need > 0 && p->nsets; need--) {
-		enum verdict v = pool_refuses(w, i);
+		enum verdict v = set_refuses(w, i, 0);
 
 		if (v == VERDICT_START && !room_fits(p, &s, &w->room))
 			v = VERDICT_HOST_FULL;

@@ -122,11 +122,33 @@ pool_refuses(const struct work *w, size_t i)
 }
 
 enum verdict
+set_refuses(const struct work *w, size_t pool, size_t set)
+{
+	enum verdict v = pool_refuses(w, pool);
+
+	return v == VERDICT_START && w->rooms[pool] &&
+			w->rooms[pool][set] <= 0 ?
+		VERDICT_AGENTS_FULL :
+		v;
+}
+
+/* An agent that has these labels also serves those who ask for fewer. */
+static void
+take_rooms(struct work *w, size_t pool, size_t set)
+{
+	const struct pool *p = &w->in->pools[pool];
+	size_t k;
+
+	for (k = 0; w->rooms[pool] && k < p->nsets; k++)
+		w->rooms[pool][k] -= labels_subset(&p->sets[k], &p->sets[set]);
+}
+
+enum verdict
 waiter_refused(const struct work *w, const struct waiter *x, size_t k)
 {
 	size_t i = x->pools[k];
 	const struct pool *p = &w->in->pools[i];
-	enum verdict v = pool_refuses(w, i);
+	enum verdict v = set_refuses(w, i, x->sets[k]);
 	struct shape s;
 
 	if (!repo_room(w, x->d))
@@ -177,6 +199,7 @@ grant_start(struct work *w, size_t pool, size_t set, const struct argv *ask,
 	s->count++;
 	w->plan->pools[pool].start++;
 	w->have[pool]++;
+	take_rooms(w, pool, set);
 	if (!place_is_agent(w->in->pools[pool].place))
 		take(&w->room.vms, 1);
 	if (in_vm(&w->in->pools[pool])) {

@@ -80,7 +80,7 @@ any_set_serves(const struct pool *p, const uint64_t *signs,
 	struct shape shape;
 	size_t i;
 
-	for (i = 0; i < p->nsets; i++)
+	for (i = *ret_set; i < p->nsets; i++)
 		if (!(sign & ~signs[i]) && set_serves(labels, &p->sets[i])) {
 			*ret_set = i;
 			return shape_of(p, labels, &shape);
@@ -123,7 +123,10 @@ bool
 pool_serves(const struct pool *pool, const struct demand *d, size_t *ret_set)
 {
 	uint64_t *signs = xcalloc(pool->nsets + 1, sizeof(*signs));
-	bool yes = scope_covers(pool->scope, d) &&
+	bool yes;
+
+	*ret_set = 0;
+	yes = scope_covers(pool->scope, d) &&
 		any_set_serves(pool, signs, d->labels, 0, ret_set);
 
 	free(signs);

@@ -38,7 +38,8 @@ bool labels_subset(const struct argv *part, const struct argv *whole);
  */
 size_t match_scopes(const struct matcher *m, const struct demand *d,
 	size_t *ret);
-/* As pool_serves(), for one of those; sign: labels_needed(d->labels). */
+/* As pool_serves(), for one of those; sign: labels_needed(d->labels); the
+ * sets before *ret_set are not asked. */
 bool match_pool(const struct matcher *m, size_t pool, const struct demand *d,
 	uint64_t sign, size_t *ret_set);
 

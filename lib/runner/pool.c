@@ -76,7 +76,9 @@ pool_clear_labels(struct pool *p)
 	for (i = 0; i < p->nsets; i++)
 		argv_release(&p->sets[i]);
 	free(p->sets);
+	free(p->room);
 	p->sets = NULL;
+	p->room = NULL;
 	p->nsets = 0;
 }
 

@@ -24,6 +24,8 @@ struct pool {
 	char *scope; /* "repo:o/r", "org:o", "enterprise:e" */
 	struct argv *sets; /* label sets: lower case, sorted, distinct */
 	size_t nsets;
+	int *room; /* of each set: runners more that agents have room for;
+		    * NULL: max is all that counts.  fleet_agents() has it */
 	char *place; /* "vm:IMAGE", "here", or the name of a [place] */
 	int cpus;
 	int64_t memory; /* bytes */

@@ -39,7 +39,7 @@ result() { # JOB
 
 # lands HOST JOB: it ran there, in a guest, once, and nothing is left
 lands() {
-	wait_until 60 completed "$2"
+	wait_until $((${LIB_CUT:-0} + 60)) completed "$2"
 	[ "$(conclusion "$2")" = success ]
 	wait_until 60 settled
 	runner=$(on hub forge-runner list --all -q "select(.job == $2) | .name")
@@ -64,7 +64,7 @@ vm:runner" ]
 
 # How often it began, on any host.
 begun() { # NAME
-	find east/ west/ -path '*/runner/*/log' -exec cat {} + |
+	cat east/runner/*/log west/runner/*/log 2>/dev/null |
 		grep -c "Running job: $1\$" || :
 }
 runs() { [ "$(begun "$1")" = 1 ]; }
@@ -89,7 +89,7 @@ asked() { # LABEL NUMBER of runners
 	fi
 	[ "$(begun late)" = 0 ]
 	heal east
-	wait_until 60 agents_online 2
+	wait_until $((${LIB_CUT:-0} + 60)) agents_online 2
 	lands east "$id"
 	lands east "$late"
 	[ "$(begun long) $(begun late)" = "1 1" ]
@@ -122,6 +122,8 @@ west offline" ]
 	wait_until 60 completed "$id"
 	in_log "$id" 'ran in'
 	[ "$(begun waits) $(begun gone)" = "0 1" ]
+	[ "$(on hub forge-runner pools -q .verdict)" = 'agents full' ]
+	[ -z "$(grep -rl 'no agent with these labels' hub/runner)" ]
 	# and should it come after all
 	heal west
 	wait_until 60 completed "$waits"

@@ -88,6 +88,48 @@ static const struct row rows[] = {
 		{ VERDICT_ENOUGH, VERDICT_BARRED }, 0 },
 };
 
+/* Of agents that have a and b, and others with a alone. */
+static void
+test_rooms(void)
+{
+	struct pool p = make_pool("far", "repo:acme/app", "A,B", 1, 9, 0);
+	struct argv a = ARGV_INIT, b = ARGV_INIT;
+	struct err err = ERR_INIT;
+	struct plan plan;
+	struct demand demand[] = {
+		{ "acme/app", 0, NULL, &a, 9, 2 },
+		{ "acme/app", 0, NULL, &b, 9, 1 },
+	};
+	struct repo repo = { "acme/app", 0, -1, 1 };
+	struct supply supply = { 0 };
+	struct decide in = { .pools = &p, .npools = 1, .supply = &supply,
+		.demand = demand, .ndemand = 2, .repos = &repo, .nrepos = 1,
+		.now = 100000, .room = { NO_LIMIT, NO_LIMIT, NO_LIMIT },
+		.whole = { NO_LIMIT, NO_LIMIT, NO_LIMIT } };
+	static int rooms[] = { 2, 5 };
+
+	argv_push(&a, "a");
+	argv_push(&b, "b");
+	if (pool_add_labels(&p, "A", &err))
+		abort();
+	p.room = xcalloc(2, sizeof(*p.room));
+	memcpy(p.room, rooms, sizeof(rooms));
+	decide(&in, &plan);
+	is_int(plan.pools[0].start, 5, "as many as agents have room for");
+	is_str(verdict_name(plan.pools[0].verdict), "agents full", "and why");
+	plan_release(&plan);
+
+	p.room[0] = p.room[1] = 0;
+	in.ndemand = 0;
+	decide(&in, &plan);
+	is_int(plan.pools[0].start, 0, "none to keep ready when they are full");
+	is_str(verdict_name(plan.pools[0].verdict), "agents full", "and why");
+	plan_release(&plan);
+	argv_release(&a);
+	argv_release(&b);
+	pool_release(&p);
+}
+
 static void
 test_table(void)
 {
@@ -174,6 +216,7 @@ int
 main(void)
 {
 	test_table();
+	test_rooms();
 	test_scope();
 	return done();
 }
