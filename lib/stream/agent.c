@@ -370,6 +370,7 @@ take_status(struct agent *a, const Cirunner__Agent__AgentStatus *st)
 	if (changed)
 		note_report(a);
 	places_listed(a);
+	strays_look(a);
 }
 
 static void

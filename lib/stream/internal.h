@@ -6,6 +6,7 @@
  *	note.c		what of it goes into rows, many in one transaction
  *	join.c		Register, Join, Renew
  *	place.c		Place: runners and commands on agents
+ *	stray.c		runners that nobody waits for any more
  *	command.c	Serve and Run: commands on forge's own agents
  *	info.c		health and reflection
  */
@@ -64,6 +65,7 @@ struct agent {
 	uint32_t vms; /* as the last status lists */
 	struct argv names, ids; /* of them */
 	int64_t heard, pinged, noted; /* mono ms */
+	int64_t strayed; /* mono ms of the last look for strays, or 0 */
 	bool first; /* its first status has come */
 };
 
@@ -145,12 +147,18 @@ void place_event(struct agent *a, const char *runner, int event,
 /* A status came: who is listed, who is not any more. */
 void places_listed(struct agent *a);
 void places_agent(struct agent *a, bool here);
+/* Tell it to end the VM of this name; id: of the command. */
+void agent_destroy(struct agent *a, const char *id, const char *name);
 /* By the id of its command or offer; NULL. */
 struct place *place_find(struct stream *s, const char *agent, const char *id);
 /* Who runs it is known: input may come. */
 void place_ready(struct place *p);
 /* It is over; why (or NULL) is a line for its stderr. */
 void place_status(struct place *p, unsigned status, const char *why);
+
+/* stray.c */
+/* A status came. */
+void strays_look(struct agent *a);
 
 /* command.c */
 void serve_open(struct grpc_call *call, void *arg);

@@ -84,6 +84,8 @@ wait_for(struct place *p, int64_t ms)
 	loop_timer_set(p->s->loop, &p->timer, stream_now(p->s) + ms);
 }
 
+static void send_destroy(struct place *p);
+
 static void
 on_timer(struct loop_timer *t)
 {
@@ -94,9 +96,11 @@ on_timer(struct loop_timer *t)
 		place_status(p, STATUS_PLACE, "the agent did not come back");
 	else if (p->missing)
 		place_status(p, 1, "its VM is gone at the agent");
-	else if (p->state == PLACE_SENT)
+	else if (p->state == PLACE_SENT) {
+		send_destroy(p); /* it may still be on its way */
 		place_status(p, STATUS_PLACE,
 			"the agent does not answer the command");
+	}
 }
 
 /* ---- runners ---- */
@@ -125,27 +129,33 @@ send_create(struct place *p, struct agent *a, const char *jit, size_t n)
 	(void)pb_send(a->call, &m.base);
 }
 
-static void
-send_destroy(struct place *p)
+void
+agent_destroy(struct agent *a, const char *id, const char *name)
 {
-	struct agent *a = p->agent ? agent_find(p->s, p->agent) : NULL;
 	Cirunner__Agent__DestroyRunnerCommand d =
 		CIRUNNER__AGENT__DESTROY_RUNNER_COMMAND__INIT;
 	Cirunner__Agent__CoordinatorMessage m =
 		CIRUNNER__AGENT__COORDINATOR_MESSAGE__INIT;
 	size_t i;
 
-	if (!a || !a->call || !p->id)
-		return;
-	d.command_id = p->id;
-	d.vm_id = p->name;
+	d.command_id = (char *)(uintptr_t)id;
+	d.vm_id = (char *)(uintptr_t)name;
 	for (i = 0; i < a->names.n; i++)
-		if (!strcmp(a->names.v[i], p->name) && *a->ids.v[i])
+		if (!strcmp(a->names.v[i], name) && *a->ids.v[i])
 			d.vm_id = a->ids.v[i];
 	m.payload_case =
 		CIRUNNER__AGENT__COORDINATOR_MESSAGE__PAYLOAD_DESTROY_RUNNER;
 	m.destroy_runner = &d;
 	(void)pb_send(a->call, &m.base);
+}
+
+static void
+send_destroy(struct place *p)
+{
+	struct agent *a = p->agent ? agent_find(p->s, p->agent) : NULL;
+
+	if (a && a->call && p->id)
+		agent_destroy(a, p->id, p->name);
 }
 
 static void

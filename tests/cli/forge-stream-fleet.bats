@@ -63,7 +63,7 @@ empty_at_github() { [ "$(gh GET /repos/acme/app/actions/runners | jq .total_coun
 	agent_end
 }
 
-@test "an agent that is lost: its runner is removed at GitHub after the grace" {
+@test "an agent that is lost: its runner is removed at GitHub after the grace, and ended" {
 	enrol
 	agent_start stay
 	wait_until 60 is_online
@@ -80,4 +80,10 @@ empty_at_github() { [ "$(gh GET /repos/acme/app/actions/runners | jq .total_coun
 	run -0 forge-runner list --all -q 'select(.result == "error") | .reason'
 	echo "$output"
 	[[ $output == *'status 125'* ]]
+	# It comes back with it, and with one that is none of ours.
+	name=$(awk '/^create/ { print $2 }' "$DIR/out")
+	agent_start list "$name" other
+	wait_until 100 grep -q '^destroy ' "$DIR/out"
+	[ "$(grep '^destroy ' "$DIR/out")" = "destroy id-$name" ]
+	agent_end
 }
