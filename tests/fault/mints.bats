@@ -67,9 +67,9 @@ registered() {
 	[ "$(jq .refused_mints state.json)" = 0 ]
 	# Each in its turn, half a second after the one before.
 	jq -r '.runners[].created | sub("\\.[0-9]+"; "") | fromdate' \
-		state.json | sort -n >times
+		state.json | sort -n >stamps
 	awk -v from="$((now / 1000))" -v burst="$burst" '
 		$1 + 1 < from + (NR - burst) / 2 { print NR, $1; bad = 1 }
-		END { exit bad }' times
-	echo "# $n mints in $(($(tail -n 1 times) - $(head -n 1 times))) s" >&3
+		END { exit bad }' stamps
+	echo "# $n mints in $(($(tail -n 1 stamps) - $(head -n 1 stamps))) s" >&3
 }
