@@ -296,14 +296,19 @@ while True:
 }
 
 @test "systemd: it finds no fault with the units" {
+	local unit units=()
 	mkdir units
 	for unit in "$ROOT"/contrib/systemd/*; do
 		sed "s|/usr/local/bin/|$BUILD/bin/|" "$unit" >"units/${unit##*/}"
 	done
-	cp units/forge-webhook@.service units/forge-webhook@x.service
-	cp units/forge-metrics@.service units/forge-metrics@x.service
 	cd units
+	for unit in *@.service; do
+		cp "$unit" "${unit/@/@x}"
+	done
+	for unit in *; do
+		[[ $unit = *@.* ]] || units+=("$unit")
+	done
 	run -0 env SYSTEMD_UNIT_PATH="$PWD:" systemd-analyze verify --man=no \
-		-- *.timer *.path *.socket forge-watch.service *@x.service
+		-- "${units[@]}"
 	[ "$(grep forge <<<"$output")" = '' ]
 }
