@@ -300,8 +300,10 @@ h2_open(struct grpc_conn *c)
 
 	if (cb && o)
 		rc = c->client ?
-			nghttp2_session_client_new2(&c->h2, cb, c, o) :
-			nghttp2_session_server_new2(&c->h2, cb, c, o);
+			nghttp2_session_client_new3(&c->h2, cb, c, o,
+				h2_memory()) :
+			nghttp2_session_server_new3(&c->h2, cb, c, o,
+				h2_memory());
 	nghttp2_session_callbacks_del(cb);
 	nghttp2_option_del(o);
 	return rc || submit_settings(c) ? -1 : 0;

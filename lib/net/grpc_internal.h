@@ -111,6 +111,9 @@ void conn_established(struct grpc_conn *c);
 /* grpc_h2.c */
 int h2_open(struct grpc_conn *c);
 
+/* grpc_memory.c */
+nghttp2_mem *h2_memory(void);
+
 /* grpc_call.c */
 struct grpc_call *call_new(struct grpc_conn *c, int32_t id);
 /* The callback, once; then it is freed. */
