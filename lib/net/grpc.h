@@ -28,7 +28,8 @@
  * what is in them is protobuf-c's business.
  *
  * Bounds: a message of a method's max, GRPC_QUEUE_MAX bytes of a call and
- * four times that of a connection waiting to go out, 100 calls and 16 KiB of
+ * four times that of a connection (a quarter for who has no certificate and is
+ * not local) waiting to go out, 100 calls and 16 KiB of
  * headers a connection, deadlines for handshake, idleness, a peer that does
  * not read and one that does not answer PING; resets, settings, pings and
  * other frames without content are counted and end a connection.

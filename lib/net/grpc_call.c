@@ -367,6 +367,14 @@ grpc_accept(struct grpc_call *call)
 	conn_dirty(call->conn);
 }
 
+/* Of all that waits to go out.  Anybody may come and not read. */
+static size_t
+queue_max(const struct grpc_conn *c)
+{
+	return c->stranger && !c->peer.local ? CONN_STRANGER_QUEUE :
+					       CONN_QUEUE_MAX;
+}
+
 bool
 grpc_send(struct grpc_call *call, const void *p, size_t n)
 {
@@ -376,7 +384,7 @@ grpc_send(struct grpc_call *call, const void *p, size_t n)
 		c->state == CONN_DEAD)
 		return false;
 	if (grpc_queued(call) + n > GRPC_QUEUE_MAX ||
-		c->queued + n > CONN_QUEUE_MAX) {
+		c->queued + n > queue_max(c)) {
 		c->queued -= grpc_queued(call);
 		buf_release(&call->out);
 		call->out_at = 0;

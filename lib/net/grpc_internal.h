@@ -17,6 +17,7 @@
 #define CONN_HEADERS 16384 /* bytes of a header list */
 #define CONN_WINDOW (1 << 20)
 #define CONN_QUEUE_MAX (4 * GRPC_QUEUE_MAX)
+#define CONN_STRANGER_QUEUE (GRPC_QUEUE_MAX / 4)
 #define CONN_HANDSHAKE 10000 /* ms */
 #define CONN_PROXY 5000 /* for the PROXY header */
 #define CONN_PING 30000 /* after so long without a frame */

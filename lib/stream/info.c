@@ -210,11 +210,21 @@ reflection_message(struct grpc_call *call, const void *p, size_t n)
 		&grpc__reflection__v1__server_reflection_request__descriptor,
 		p, n, &arena);
 
-	if (m)
-		answer(call, m);
-	else
+	if (!m) {
 		grpc_finish(call, GRPC_INVALID_ARGUMENT,
 			"the message is not a ServerReflectionRequest");
+		return;
+	}
+	answer(call, m);
+	/* Who does not read the answers is not to ask on. */
+	if (grpc_queued(call) > GRPC_QUEUE_LOW)
+		grpc_pause(call, true);
+}
+
+static void
+reflection_drained(struct grpc_call *call)
+{
+	grpc_pause(call, false);
 }
 
 static void
@@ -227,7 +237,8 @@ void
 reflection_open(struct grpc_call *call, void *arg)
 {
 	static const struct grpc_handler handler = {
-		.message = reflection_message, .half_closed = end_well };
+		.message = reflection_message, .half_closed = end_well,
+		.drained = reflection_drained };
 
 	grpc_handle(call, &handler, arg);
 }
