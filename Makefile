@@ -19,7 +19,7 @@ MUSL_CC ?= musl-gcc
 
 PKGS := sqlite3 libcrypto libcurl libgit2 popt smartcols libarchive libseccomp \
 	libmnl libnftables libssl libnghttp2 libprotobuf-c
-PROGS := $(filter-out forge-stream, \
+PROGS := $(filter-out forge-stream forge-garm, \
 	$(notdir $(wildcard cmd/forge cmd/forge-[!in]*)))
 DRIVERS := $(patsubst drivers/%.c,driver-%,$(wildcard drivers/*.c))
 LIB_SRC := $(wildcard lib/*/*.c)
@@ -86,7 +86,8 @@ SCRIPTS := $(patsubst drivers/%,$(BUILD)/libexec/%,\
 	$(wildcard drivers/driver-* drivers/ssh-*))
 HELPERS := $(SCRIPTS) $(DRIVERS:%=$(BUILD)/libexec/%) \
 	$(BUILD)/libexec/forge-init $(BUILD)/libexec/forge-net \
-	$(BUILD)/libexec/forge-stream $(BUILD)/libexec/join \
+	$(BUILD)/libexec/forge-stream $(BUILD)/libexec/forge-garm \
+	$(BUILD)/libexec/join \
 	$(BUILD)/libexec/webhook
 
 all: $(BINS) $(HELPERS) $(RECIPES) $(SHARED) completions
@@ -186,6 +187,9 @@ $(eval $(call prog,forge-stream,libexec/forge-stream))
 $(BUILD)/libexec/forge-stream: LIBS += $(STREAM_LIBS)
 $(BUILD)/obj/lib/stream/info.o: ALL_CFLAGS += -Wa,-I$(BUILD)/gen
 $(BUILD)/obj/lib/stream/info.o: $(PROTO:%=$(BUILD)/gen/%.pb)
+
+# The place of garm's providers.
+$(eval $(call prog,forge-garm,libexec/forge-garm))
 
 # What --net tap asks of the kernel, with the libraries that only it needs.
 # libnftables calls jansson, whose json_object() must not become ours.

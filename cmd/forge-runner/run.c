@@ -10,6 +10,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
 #include "lib/runner/github.h"
+#include "lib/runner/place.h"
 #include "lib/runner/pool.h"
 #include "lib/runner/run.h"
 #include "lib/state/state.h"
@@ -20,6 +21,7 @@
 static char *arg_pool, *arg_scope, *arg_labels, *arg_place, *arg_github;
 static char *arg_name, *arg_memory, *arg_command, *arg_group, *arg_timeout;
 static char *arg_boot, *arg_register, *arg_idle, *arg_hold;
+static char *arg_adopt;
 static int arg_cpus, arg_notify_fd = -1, arg_jit_fd = -1, arg_on_demand;
 
 #define WHAT                                                                  \
@@ -31,7 +33,7 @@ static int arg_cpus, arg_notify_fd = -1, arg_jit_fd = -1, arg_on_demand;
 		{ "labels", 0, POPT_ARG_STRING, &arg_labels, 0,               \
 			"labels to register, with commas between", "LIST" },  \
 		{ "place", 0, POPT_ARG_STRING, &arg_place, 0,                 \
-			"vm:IMAGE, bwrap, here, or a [place]",                \
+			"vm:IMAGE, garm:NAME, bwrap, here, or a [place]",     \
 			"PLACE" },                                            \
 		{ "github", 0, POPT_ARG_STRING, &arg_github, 0,               \
 			"the [github] section to use", "NAME" },              \
@@ -69,6 +71,9 @@ const struct poptOption run_options[] = { WHAT,
 	{ "jit-fd", 0, POPT_ARG_INT, &arg_jit_fd, 0,
 		"read the JIT configuration from this fd; register nothing",
 		"FD" },
+	{ "adopt", 0, POPT_ARG_STRING, &arg_adopt, 0,
+		"take over a runner of a place garm: whose process died",
+		"NAME" },
 	POPT_TABLEEND };
 const struct poptOption start_options[] = { WHAT, POPT_TABLEEND };
 
@@ -151,6 +156,28 @@ resolve(struct state *st, struct pool *p, struct err *err)
 	return scope_check(p->scope, err);
 }
 
+/* By its pool: what else it was begun with is in its instance. */
+static int
+resolve_adopted(struct state *st, struct pool *p, struct err *err)
+{
+	CLEANUP_RUNNER struct runner r = RUNNER_INIT;
+	struct db *db;
+
+	if (parse_name(arg_adopt, "--adopt", err) || state_db(st, &db, err) ||
+		runner_get(db, arg_adopt, &r, err))
+		return -1;
+	if (!r.pool)
+		return err_set(err, ERR_INVALID,
+			"runner '%s' is of no pool: it is not taken over",
+			arg_adopt);
+	if (pool_load(st, r.pool, p, err))
+		return -1;
+	return place_is_garm(p->place) ? 0 :
+		err_set(err, ERR_INVALID, "runner '%s' is at '%s', which ends "
+			"with its process: it is not taken over", arg_adopt,
+			p->place);
+}
+
 /* What another registered: one line, a secret. */
 static int
 read_jit(struct buf *ret, struct err *err)
@@ -188,9 +215,14 @@ cmd_run(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) || resolve(st, &pool, err) ||
+	if (state_open(&st, err) ||
+		(arg_adopt ? resolve_adopted(st, &pool, err) :
+			     resolve(st, &pool, err)) ||
 		read_jit(&jit, err))
 		return err_status(err->code);
+	if (arg_adopt)
+		run.name = arg_adopt;
+	run.adopt = arg_adopt != NULL;
 	run.jit = arg_jit_fd < 0 ? NULL : jit.s;
 	labels = labels_json(&pool.sets[0]);
 	run.labels = labels;

@@ -6,6 +6,7 @@
 #include "lib/base/cmd.h"
 #include "lib/base/parse.h"
 #include "lib/runner/fleet.h"
+#include "lib/runner/garm_sweep.h"
 #include "lib/runner/log.h"
 #include "lib/runner/orphan.h"
 #include "lib/runner/poll.h"
@@ -113,8 +114,10 @@ cmd_sync(int argc, const char **argv, struct err *err)
 	if (state_open(&st, err))
 		return err_status(err->code);
 	if (arg_jobs ? poll_jobs(st, arg_dry, tell, NULL, err) ||
-			orphans_sweep(st, arg_dry, tell, NULL, err) :
+			orphans_sweep(st, arg_dry, tell, NULL, err) ||
+			garm_orphans(st, arg_dry, tell, NULL, err) :
 		       runner_sync(st, arg_dry, tell, NULL, err) ||
+			garm_sweep(st, arg_dry, tell, NULL, err) ||
 			runner_prune(st, arg_dry, tell, NULL, err) ||
 			version_check(st, arg_dry, tell, NULL, err))
 		return err_status(err->code);

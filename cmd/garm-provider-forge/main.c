@@ -7,11 +7,9 @@
 
 #include "lib/base/cmd.h"
 #include "lib/base/mem.h"
+#include "lib/runner/garm.h"
 #include "lib/runner/garm_provider.h"
 #include "lib/base/banned.h"
-
-/* garm gives these two a meaning of their own. */
-enum { GARM_NOT_FOUND = 30, GARM_EXISTS = 31 };
 
 static int
 failed(struct err *err)

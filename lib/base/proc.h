@@ -60,6 +60,8 @@ struct proc {
 	int parent_death; /* signal when the starting thread dies, or 0 */
 	const struct proc_cgroup *cgroup; /* or NULL: ours */
 	struct buf *said; /* proc_run(): gets the end of stderr; or NULL */
+	int cancel; /* proc_run(): 1 + an fd: end it when readable; 0: none */
+	int status; /* of proc_run(), when it exited; else -1 */
 };
 
 #define PROC_INIT                                                             \
@@ -109,7 +111,8 @@ void child_close(struct child *c);
  * Run to the end: input (may be NULL) to its stdin, stdout collected up to
  * max bytes into out (may be NULL: discarded), stderr's last line used for
  * the message.  A status other than 0, death by signal or the timeout (ms)
- * is ERR_SYS / ERR_TIMEOUT.  p->in, out, err are set by this function.
+ * is ERR_SYS / ERR_TIMEOUT; ERR_CANCELED as told by p->cancel.  p->in, out,
+ * err are set by this function.
  */
 int proc_run(struct proc *p, const struct buf *input, struct buf *out,
 	size_t max, int64_t timeout_ms, struct err *err)

@@ -22,6 +22,7 @@ struct feed {
 	size_t max;
 	struct buf err;
 	int64_t deadline;
+	int cancel; /* or -1 */
 };
 
 static void
@@ -89,7 +90,8 @@ pump(struct feed *f, const char *name, struct err *err)
 		struct pollfd p[] = { { .fd = c->in, .events = POLLOUT },
 			{ .fd = c->out, .events = POLLIN },
 			{ .fd = c->err, .events = POLLIN },
-			{ .fd = c->pidfd, .events = POLLIN } };
+			{ .fd = c->pidfd, .events = POLLIN },
+			{ .fd = f->cancel, .events = POLLIN } };
 		int n = poll(p, ARRAY_SIZE(p), clock_left(f->deadline));
 
 		if (n < 0 && errno != EINTR)
@@ -99,6 +101,9 @@ pump(struct feed *f, const char *name, struct err *err)
 				name);
 		if (n < 0)
 			continue;
+		if (p[4].revents)
+			return err_set(err, ERR_CANCELED, "'%s' was ended",
+				name);
 		if (p[0].revents)
 			feed_in(f);
 		if (p[1].revents && feed_out(f, name, err))
@@ -142,7 +147,8 @@ proc_run(struct proc *p, const struct buf *input, struct buf *out,
 	struct child child = CHILD_INIT;
 	struct feed f = { .child = &child, .input = input, .out = out,
 		.max = max + (out ? out->len : 0), .err = BUF_INIT,
-		.deadline = timeout_ms < 0 ? -1 : clock_mono() + timeout_ms };
+		.deadline = timeout_ms < 0 ? -1 : clock_mono() + timeout_ms,
+		.cancel = p->cancel - 1 };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, old;
 	struct proc_status status;
 	const char *name = p->argv.n ? p->argv.v[0] : "";
@@ -151,6 +157,7 @@ proc_run(struct proc *p, const struct buf *input, struct buf *out,
 	p->in = input ? PROC_PIPE : PROC_NULL;
 	p->out = out ? PROC_PIPE : PROC_NULL;
 	p->err = PROC_PIPE;
+	p->status = -1;
 	if (proc_spawn(p, &child, err))
 		return -1;
 	/* It may close its stdin early. */
@@ -165,10 +172,11 @@ proc_run(struct proc *p, const struct buf *input, struct buf *out,
 		if (proc_stop(&child, 1000, &status, &second))
 			*err = second;
 	} else {
-		rc = proc_wait(&child, -1, &status, err) ||
-				verdict(&f, name, &status, err) ?
-			-1 :
-			0;
+		rc = proc_wait(&child, -1, &status, err);
+		if (!rc && !status.signaled)
+			p->status = status.value;
+		if (!rc)
+			rc = verdict(&f, name, &status, err);
 	}
 	child_close(&child);
 	if (p->said)

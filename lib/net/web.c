@@ -349,7 +349,7 @@ reason(int status)
 		const char *text;
 	} table[] = { { 200, "OK" }, { 202, "Accepted" },
 		{ 400, "Bad Request" }, { 401, "Unauthorized" },
-		{ 405, "Method Not Allowed" }, { 408, "Request Timeout" },
+		{ 404, "Not Found" }, { 405, "Method Not Allowed" }, { 408, "Request Timeout" },
 		{ 411, "Length Required" }, { 413, "Content Too Large" },
 		{ 415, "Unsupported Media Type" },
 		{ 417, "Expectation Failed" },

@@ -83,7 +83,7 @@ in_vm(const struct pool *p)
 bool
 room_fits(const struct pool *p, const struct shape *s, const struct room *room)
 {
-	if (place_is_agent(p->place))
+	if (place_is_far(p->place))
 		return true; /* another host's room: the pool's max has it */
 	return room->vms > 0 &&
 		(!in_vm(p) ||
@@ -200,7 +200,7 @@ grant_start(struct work *w, size_t pool, size_t set, const struct argv *ask,
 	w->plan->pools[pool].start++;
 	w->have[pool]++;
 	take_rooms(w, pool, set);
-	if (!place_is_agent(w->in->pools[pool].place))
+	if (!place_is_far(w->in->pools[pool].place))
 		take(&w->room.vms, 1);
 	if (in_vm(&w->in->pools[pool])) {
 		take(&w->room.cpus, s->shape.cpus);

@@ -195,7 +195,7 @@ static const char sql_fleet[] =
 	"WHERE state IN ('starting', 'running', 'stopping') UNION ALL "
 	"SELECT iif(vm IS NULL, 0, cpus), iif(vm IS NULL, 0, memory), "
 	"iif(vm IS NULL, 0, memory) FROM runner r WHERE state <> 'done' "
-	"AND place NOT GLOB 'agent:*' "
+	"AND place NOT GLOB 'agent:*' AND place NOT GLOB 'garm:*' "
 	"AND NOT EXISTS (SELECT 1 FROM vm v WHERE v.name = r.vm AND "
 	"v.state IN ('starting', 'running', 'stopping'))) "
 	"UNION ALL "

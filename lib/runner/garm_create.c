@@ -13,6 +13,7 @@
 #include "lib/base/parse.h"
 #include "lib/base/proc.h"
 #include "lib/net/http.h"
+#include "lib/runner/garm.h"
 #include "lib/state/state.h"
 #include "lib/trust/base64.h"
 #include "lib/base/banned.h"
@@ -184,23 +185,17 @@ static int
 fetch_jit(struct garm_api *a, const struct json *b, struct buf *ret,
 	struct err *err)
 {
-	static const struct {
-		const char *what, *file;
-	} files[] = { { "credentials/runner", ".runner" },
-		{ "credentials/credentials", ".credentials" },
-		{ "credentials/credentials_rsaparams",
-			".credentials_rsaparams" } };
 	CLEANUP_JSON struct json *o = json_object();
 	CLEANUP_FREE char *text = NULL;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(files); i++) {
+	for (i = 0; i < GARM_FILES; i++) {
 		CLEANUP_BUF struct buf content = BUF_INIT, coded = BUF_INIT;
 
-		if (fetch(a, b, files[i].what, &content, err))
+		if (fetch(a, b, garm_files[i].what, &content, err))
 			return -1;
 		base64_add(&coded, content.s, content.len);
-		json_put_str(o, files[i].file, coded.s);
+		json_put_str(o, garm_files[i].file, coded.s);
 	}
 	text = json_text(o);
 	base64_add(ret, text, strlen(text));

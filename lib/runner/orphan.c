@@ -1,18 +1,15 @@
 #include "lib/runner/orphan.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/argv.h"
-#include "lib/base/clock.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
-#include "lib/base/parse.h"
-#include "lib/runner/etag.h"
 #include "lib/runner/github.h"
 #include "lib/runner/pool.h"
 #include "lib/runner/stop.h"
+#include "lib/runner/twice.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
@@ -55,26 +52,15 @@ forget(struct sweep *s, const char *name, struct err *err)
 {
 	CLEANUP_FREE char *key = key_of(s, name);
 
-	return etag_put(s->db, key, NULL, NULL, err);
+	return twice_forget(s->db, key, err);
 }
 
-/* *ret: it was seen before, long enough ago. */
 static int
 seen_before(struct sweep *s, const char *name, bool *ret, struct err *err)
 {
-	CLEANUP_FREE char *key = key_of(s, name), *tag = NULL, *note = NULL;
-	CLEANUP_FREE char *now = xasprintf("%" PRId64, clock_wall());
-	struct err unused = ERR_INIT;
-	int64_t first;
+	CLEANUP_FREE char *key = key_of(s, name);
 
-	*ret = false;
-	if (etag_get(s->db, key, &tag, &note, err))
-		return -1;
-	if (note && !parse_i64(note, 0, INT64_MAX, key, &first, &unused)) {
-		*ret = clock_wall() - first >= ORPHAN_AGE;
-		return 0;
-	}
-	return s->dry ? 0 : etag_put(s->db, key, "orphan", now, err);
+	return twice_seen(s->db, key, s->dry, ret, err);
 }
 
 /* ---- at GitHub, and not here ---- */

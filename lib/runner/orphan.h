@@ -5,9 +5,7 @@
  *	job, and without a row here: removed at GitHub
  *	a row 'idle' whose runner GitHub no longer has: ended here, for no job
  *	can come to it
- * Either is done only when it was seen so twice, ORPHAN_AGE ms or more
- * apart: what is just beginning or ending looks the same for a moment.  A
- * runner of another host with the same prefix is spared while it is online.
+ * Either is done only when it was seen so twice (twice.h).  A runner of another host with the same prefix is spared while it is online.
  */
 #ifndef FORGE_RUNNER_ORPHAN_H
 #define FORGE_RUNNER_ORPHAN_H
@@ -15,8 +13,6 @@
 #include "lib/base/err.h"
 
 struct state;
-
-enum { ORPHAN_AGE = 600000 };
 
 /*
  * Of all pools.  told() gets a line for each orphan and each scope that

@@ -9,6 +9,7 @@
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/runner/garm_call.h"
 #include "lib/state/config.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
@@ -38,6 +39,18 @@ bool
 place_is_agent(const char *place)
 {
 	return place && !strncmp(place, PLACE_AGENT, strlen(PLACE_AGENT));
+}
+
+bool
+place_is_garm(const char *place)
+{
+	return place && !strncmp(place, PLACE_GARM, strlen(PLACE_GARM));
+}
+
+bool
+place_is_far(const char *place)
+{
+	return place_is_agent(place) || place_is_garm(place);
 }
 
 static int
@@ -83,6 +96,33 @@ agent_prefix(struct state *st, const struct place *p, struct argv *ret,
 	argv_pushf(ret, "--mark=%s", p->mark);
 	argv_pushf(ret, "--scope=%s", p->scope);
 	argv_pushf(ret, "--grace=%" PRId64 "ms", grace);
+	if (push_labels(ret, p->labels, err))
+		return -1;
+	argv_push(ret, "--");
+	return 0;
+}
+
+static int
+garm_prefix(const struct place *p, struct argv *ret, struct err *err)
+{
+	const char *name = p->place + strlen(PLACE_GARM);
+	CLEANUP_FREE char *program = NULL;
+
+	if (parse_name(name, "garm", err) ||
+		find_helper("forge-garm", &program, err))
+		return -1;
+	argv_push(ret, program);
+	argv_push(ret, "run");
+	argv_pushf(ret, "--on=%s", name);
+	argv_pushf(ret, "--name=%s", p->name);
+	argv_pushf(ret, "--mark=%s", p->mark);
+	argv_pushf(ret, "--scope=%s", p->scope);
+	if (p->pool)
+		argv_pushf(ret, "--pool=%s", p->pool);
+	if (p->github)
+		argv_pushf(ret, "--github=%s", p->github);
+	if (p->adopt)
+		argv_push(ret, "--adopt");
 	if (push_labels(ret, p->labels, err))
 		return -1;
 	argv_push(ret, "--");
@@ -146,6 +186,8 @@ place_prefix(struct state *st, const struct place *place, struct argv *ret,
 		return vm_prefix(place, ret, err);
 	if (place_is_agent(place->place))
 		return agent_prefix(st, place, ret, err);
+	if (place_is_garm(place->place))
+		return garm_prefix(place, ret, err);
 	if (!strcmp(place->place, "here"))
 		return 0;
 	if (!strcmp(place->place, "bwrap"))
@@ -155,8 +197,8 @@ place_prefix(struct state *st, const struct place *place, struct argv *ret,
 	run = config_str(c, "place", place->place, "run", NULL);
 	if (!run || !run[strspn(run, " \t")])
 		return err_set(err, ERR_NOTFOUND,
-			"no place '%s': it is vm:IMAGE, agent:AGENT, bwrap, "
-			"here, or a "
+			"no place '%s': it is vm:IMAGE, agent:AGENT, "
+			"garm:NAME, bwrap, here, or a "
 			"[place \"%s\"] with run = PREFIX in the configuration",
 			place->place, place->place);
 	argv_split(ret, run);

@@ -7,6 +7,8 @@
  *			network is this machine's
  *	agent:AGENT	a runner on a host that joined: its id or name, or *
  *			for any connected one with such a label set and room
+ *	garm:NAME	an instance of the external provider of garm that
+ *			[garm "NAME"] configures; see garm_place.h
  *	here		no prefix: this machine, this user
  *	NAME		the words of `run` in [place "NAME"], for example
  *			"srun --quiet --ntasks=1 --"
@@ -32,15 +34,20 @@ struct place {
 	const char *name; /* of the VM, where the place has names */
 	int cpus;
 	int64_t memory; /* bytes */
-	/* Of agent: only.  There the agent makes the runner; CMD is not run,
-	 * but its mark is printed and its secret read, as it would. */
+	/* Of agent: and garm: only.  There another makes the runner; CMD is
+	 * not run, but its mark is printed and its secret read, as it would. */
 	const char *mark;
 	const char *labels; /* JSON array */
 	const char *scope;
+	const char *pool, *github; /* of garm: only; or NULL */
+	bool adopt; /* likewise: go on with what is there */
 };
 
-/* Is it one on another host?  place may be NULL. */
+/* place may be NULL. */
 bool place_is_agent(const char *place);
+bool place_is_garm(const char *place);
+/* Either: another host's room, and no exit status of the listener. */
+bool place_is_far(const char *place);
 
 /* Adds the prefix to ret. */
 int place_prefix(struct state *st, const struct place *place,

@@ -262,7 +262,8 @@ check(const struct pool *p, struct err *err)
 			p->name);
 	if (!p->place)
 		return err_set(err, ERR_INVALID,
-			"pool '%s' has no place (vm:IMAGE, bwrap, here, or a [place])",
+			"pool '%s' has no place (vm:IMAGE, garm:NAME, bwrap, here, "
+			"or a [place])",
 			p->name);
 	return parse_name(p->prefix, "prefix", err) ?
 		err_wrap(err, "pool '%s'", p->name) :

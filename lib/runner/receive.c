@@ -9,6 +9,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
+#include "lib/runner/garm_serve.h"
 #include "lib/state/config.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
@@ -333,6 +334,8 @@ receive(struct web *w, struct err *log, struct err *err)
 
 	if (web_head(w, &why))
 		return refuse(w, w->status, NULL, why.msg, err);
+	if (garm_serves(w))
+		return garm_serve(w, log, err);
 	if (strcmp(w->method, "POST") != 0)
 		return refuse(w, 405, "Allow: POST",
 			"only POST is answered here", err);

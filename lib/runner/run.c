@@ -380,6 +380,27 @@ log_open(struct run *r, struct err *err)
 	return r->log < 0 ? err_sys(err, "cannot open '%s'", file) : 0;
 }
 
+/* What another began: its listener has its configuration. */
+static int
+take_up(struct run *r, struct err *err)
+{
+	CLEANUP_RUNNER struct runner row = RUNNER_INIT;
+	int64_t since;
+
+	if (runner_get(r->db, r->name, &row, err) ||
+		runner_adopted(r->db, r->name, &since, err))
+		return -1;
+	r->adopted = true;
+	r->github_id = row.github_id;
+	since -= clock_wall();
+	r->idle_deadline = r->pool->idle_timeout ?
+		clock_mono() + since + r->pool->idle_timeout :
+		-1;
+	r->online_deadline = clock_mono() + r->pool->register_timeout;
+	r->phase = RUN_LISTENING;
+	return 0;
+}
+
 static int
 begin(struct run *r, const struct runner_run *run, struct err *err)
 {
@@ -397,11 +418,11 @@ begin(struct run *r, const struct runner_run *run, struct err *err)
 		r->name = xasprintf("%s-%s", r->pool->prefix, random);
 	}
 	if (state_lock(r->st, "runner", r->name, 0, 0, &r->lock, err) ||
-		signals_open(signals, &r->signals, err) ||
-		runner_create(r->db, r->name, r->pool, r->labels,
-			run->on_demand, err))
+		signals_open(signals, &r->signals, err))
 		return -1;
-	return 0;
+	return run->adopt ? take_up(r, err) :
+			    runner_create(r->db, r->name, r->pool, r->labels,
+				    run->on_demand, err);
 }
 
 /* After the row is there, every way out writes what became of it. */
@@ -416,7 +437,9 @@ live(struct run *r, const struct runner_run *run, int *ret_status,
 		log_debug("runner.notify", "name", r->name, NULL);
 	if (run->notify_fd >= 0)
 		(void)close(run->notify_fd); /* a pipe */
-	r->deadline = clock_mono() + r->pool->boot_timeout;
+	/* Of an adopted one's job it is counted again when it is over. */
+	r->deadline = clock_mono() + (r->adopted ? r->pool->job_timeout :
+						   r->pool->boot_timeout);
 	r->status = (struct proc_status){ .value = EXIT_PLACE };
 	if (log_open(r, &r->err) || place_start(r, &r->err)) {
 		r->reason = r->err.msg;

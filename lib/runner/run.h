@@ -35,6 +35,8 @@ struct runner_run {
 	 * runner's log; or -1 */
 	int notify_fd;
 	int output_fd; /* copy of what the place prints, or -1 */
+	/* name is a runner that runs on while its supervisor died: adopt.h */
+	bool adopt;
 	/* The JIT configuration, minted by another who also deregisters the
 	 * runner (an agent's coordinator); NULL: all that is done here. */
 	const char *jit;

@@ -82,8 +82,8 @@ static void
 judge(struct run *r, int status)
 {
 	enum runner_result hint = runner_result_of(status);
-	/* An agent says that it is over, not how. */
-	bool mute = hint == RUNNER_UNUSED && place_is_agent(r->pool->place);
+	/* These say that it is over, not how. */
+	bool mute = hint == RUNNER_UNUSED && place_is_far(r->pool->place);
 	struct err err = ERR_INIT;
 
 	r->judged = true;

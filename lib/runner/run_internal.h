@@ -45,6 +45,7 @@ struct run {
 	char *mark; /* printed by the place when it is up, and later */
 	struct buf line; /* output that may become the mark */
 	struct buf diag; /* the archive as it comes, base64 */
+	bool adopted; /* its first supervisor died */
 	bool versioned; /* the listener has told its version */
 	int64_t github_id;
 	int64_t deadline; /* monotonic; what for depends on the phase */

@@ -50,6 +50,9 @@ place_start(struct run *r, struct err *err)
 	place.mark = r->mark;
 	place.labels = r->labels;
 	place.scope = r->pool->scope;
+	place.pool = r->pool->name;
+	place.github = r->pool->github;
+	place.adopt = r->adopted;
 	if (place_prefix(r->st, &place, &p.argv, err))
 		return -1;
 	argv_pushv(&p.argv, (const char *[]){ "sh", "-c", script, r->mark,

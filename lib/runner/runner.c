@@ -144,6 +144,24 @@ runner_handed(struct db *db, const char *name, struct err *err)
 		VALUES(DB_S(name), DB_I(clock_wall())), err);
 }
 
+int
+runner_adopted(struct db *db, const char *name, int64_t *ret_registered_at,
+	struct err *err)
+{
+	static const char sql[] =
+		"UPDATE runner SET supervisor = ?2 "
+		"WHERE name = ?1 AND state IN ('idle', 'busy')";
+	CLEANUP_FREE char *self = NULL;
+
+	if (proc_identity(getpid(), &self, err) ||
+		event_change(db, "runner.adopted", name, NULL, sql,
+			VALUES(DB_S(name), DB_S(self)), err))
+		return -1;
+	return db_get_int(db, ret_registered_at, "SELECT "
+		"coalesce(registered_at, created_at) FROM runner "
+		"WHERE name = ?1", err, DB_S(name));
+}
+
 static int
 end(struct db *db, const char *sql, const char *name, const char *reason,
 	struct err *err)

@@ -55,6 +55,10 @@ int runner_registered(struct db *db, const char *name, int64_t github_id,
 /* From booted, when another registered it and gave us its configuration. */
 int runner_handed(struct db *db, const char *name, struct err *err)
 	__attribute__((warn_unused_result));
+/* Another process, this one, is its supervisor; *ret_registered_at is when it
+ * was registered.  ERR_BUSY: it is not idle or busy. */
+int runner_adopted(struct db *db, const char *name, int64_t *ret_registered_at,
+	struct err *err) __attribute__((warn_unused_result));
 int runner_ending(struct db *db, const char *name, const char *reason,
 	struct err *err) __attribute__((warn_unused_result));
 /*

@@ -6,6 +6,7 @@
 
 #include "lib/base/argv.h"
 #include "lib/base/mem.h"
+#include "lib/runner/adopt.h"
 #include "lib/runner/github.h"
 #include "lib/runner/pool.h"
 #include "lib/runner/runner.h"
@@ -46,6 +47,19 @@ names(struct db *db, const char *sql, struct argv *ret, struct err *err)
 	return rc;
 }
 
+static bool
+adopt(struct sync *s, const char *name)
+{
+	struct err why = ERR_INIT;
+	bool good = !runner_adopt(s->st, name, &why);
+
+	if (good)
+		tell(s, "runner '%s': it has another one", name);
+	else
+		tell(s, "runner '%s': not taken over: %s", name, why.msg);
+	return good;
+}
+
 /*
  * Taking the lock ourselves keeps a second sync, and the very unlikely new
  * runner of that name, away while the row is changed.
@@ -54,6 +68,8 @@ static int
 bury(struct sync *s, const char *name, struct err *err)
 {
 	CLEANUP_CLOSE int lock = -1;
+	struct err one = ERR_INIT;
+	bool goes_on;
 
 	if (state_lock(s->st, "runner", name, 0, 0, &lock, err)) {
 		if (err->code != ERR_BUSY)
@@ -64,6 +80,15 @@ bury(struct sync *s, const char *name, struct err *err)
 	tell(s, "runner '%s': its supervisor is dead", name);
 	if (s->dry)
 		return 0;
+	if (runner_adoptable(s->db, name, &goes_on, err))
+		return -1;
+	if (goes_on) {
+		cleanup_close(&lock); /* the other one's */
+		lock = -1;
+		if (adopt(s, name) ||
+			state_lock(s->st, "runner", name, 0, 0, &lock, &one))
+			return 0;
+	}
 	if (runner_done(s->db, name, RUNNER_LOST, "its supervisor died", err)) {
 		/* BUSY: done meanwhile, between our query and our lock. */
 		if (err->code != ERR_BUSY)

@@ -64,6 +64,21 @@ const struct config_key config_keys[] = {
 
 	{ "place", true, "run", CONFIG_STRING },
 
+	{ "garm", true, "provider", CONFIG_STRING },
+	{ "garm", true, "config-file", CONFIG_STRING },
+	{ "garm", true, "interface", CONFIG_STRING },
+	{ "garm", true, "environment", CONFIG_STRING },
+	{ "garm", true, "image", CONFIG_STRING },
+	{ "garm", true, "flavor", CONFIG_STRING },
+	{ "garm", true, "os-type", CONFIG_STRING },
+	{ "garm", true, "os-arch", CONFIG_STRING },
+	{ "garm", true, "extra-specs-file", CONFIG_STRING },
+	{ "garm", true, "metadata-url", CONFIG_STRING },
+	{ "garm", true, "callback-url", CONFIG_STRING },
+	{ "garm", true, "ca-file", CONFIG_STRING },
+	{ "garm", true, "timeout", CONFIG_DURATION },
+	{ "garm", true, "poll", CONFIG_DURATION },
+
 	{ "provider", true, "dir", CONFIG_STRING },
 	{ "provider", true, "home", CONFIG_STRING },
 	{ "provider", true, "program", CONFIG_STRING },

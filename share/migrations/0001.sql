@@ -199,6 +199,31 @@ CREATE INDEX runner_unremoved ON runner (registered) WHERE registered = 1;
 CREATE INDEX runner_done ON runner (pool, done_at, result)
 	WHERE state = 'done';
 
+-- [runner] Instances that a garm provider has, or may have: one row per runner
+-- of a place garm:NAME, written before the instance is asked for.
+CREATE TABLE instance (
+	name TEXT PRIMARY KEY,    -- of the runner
+	place TEXT NOT NULL,      -- NAME of [garm "NAME"]
+	pool TEXT NOT NULL,       -- id of the pool, as the provider knows it
+	provider_id TEXT,         -- NULL: not known
+	address TEXT,
+	token_hash BLOB UNIQUE,   -- of the instance's token; NULL: no more
+	token_until INTEGER NOT NULL,
+	status TEXT,              -- what it said of itself last
+	message TEXT,
+	os TEXT,                  -- likewise
+	calls INTEGER NOT NULL DEFAULT 0, -- that were noted
+	called_at INTEGER,        -- first; NULL: it has not been heard of
+	handed INTEGER NOT NULL DEFAULT 0, -- 1: its configuration is there
+	created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- [runner] Who we are to garm's providers (one row).
+CREATE TABLE controller (
+	id INTEGER PRIMARY KEY CHECK (id = 1),
+	uuid TEXT NOT NULL
+) STRICT;
+
 -- [runner] Versions of the listener that GitHub was seen to release.
 CREATE TABLE release (
 	version TEXT PRIMARY KEY,
