@@ -144,13 +144,17 @@ find(struct place_run *p, struct err *err)
 	return 0;
 }
 
-/* What did not arrive stays as a row, and garm_sweep() tries again. */
+/*
+ * A signal to our group can hit a provider that is not out of it yet: twice,
+ * then.  What did not arrive stays as a row, and garm_sweep() tries again.
+ */
 static void
 delete(struct place_run *p)
 {
-	struct err err = ERR_INIT;
+	struct err err = ERR_INIT, again = ERR_INIT;
 
-	if (garm_delete(&p->g, p->pool, handle(p), &err) ||
+	if ((garm_delete(&p->g, p->pool, handle(p), &again) &&
+		    garm_delete(&p->g, p->pool, handle(p), &err)) ||
 		instance_removed(p->st, p->run->name, &err))
 		complain("%s; 'forge-runner sync' tries again", err.msg);
 }
