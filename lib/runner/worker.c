@@ -52,6 +52,13 @@ hang_up(struct worker *w)
 {
 	struct grpc_client *c = w->client;
 
+	/* The ends of these calls come later, perhaps after new ones began. */
+	if (w->stream)
+		grpc_handle(w->stream, NULL, NULL);
+	if (w->serve)
+		grpc_handle(w->serve, NULL, NULL);
+	loop_timer_clear(w->loop, &w->status);
+	w->stream = w->serve = NULL;
 	w->client = NULL;
 	grpc_client_close(c);
 }
@@ -128,10 +135,23 @@ on_status(struct loop_timer *t)
 	stream_status(CONTAINER(t, struct worker, status));
 }
 
-/*
- * The next certificate is asked for on a connection of its own; streams go on
- * with the old one until they are dialled again.
- */
+/* The coordinator ends a stream with its certificate: dial before that,
+ * but not while commands hang on the connection. */
+static void
+use_renewed(struct worker *w)
+{
+	if (w->commands)
+		return;
+	w->renewed = false;
+	if (!w->client)
+		return; /* whoever dials next shows it */
+	hang_up(w);
+	w->up_at = -1;
+	w->delay = 0;
+	loop_timer_set(w->loop, &w->redial, loop_now(w->loop));
+}
+
+/* The next certificate is asked for on a connection of its own. */
 static void
 on_renew(struct loop_timer *t)
 {
@@ -146,11 +166,16 @@ on_renew(struct loop_timer *t)
 			wait = RENEW_AGAIN;
 		} else {
 			log_info("agent.renewed", "id", w->member.id, NULL);
+			w->renewed = true;
 		}
 		at = member_renew_at(&w->member);
 	}
 	if (at > now && at - now < wait)
 		wait = at - now;
+	if (w->renewed)
+		use_renewed(w);
+	if (w->renewed && wait > RENEW_AGAIN)
+		wait = RENEW_AGAIN;
 	/* One that is good for seconds is for tests, and no reason to spin. */
 	loop_timer_set(w->loop, t, loop_now(w->loop) +
 		(wait > 500 ? wait : 500));

@@ -55,6 +55,7 @@ struct worker {
 	struct grpc_call *stream, *serve;
 	struct loop_fd signals, events;
 	struct loop_timer redial, status, renew;
+	bool renewed; /* but connected with the certificate before that */
 	int64_t delay; /* ms until the next try */
 	int64_t up_at; /* mono ms; -1: not connected */
 	int64_t seen; /* event */
