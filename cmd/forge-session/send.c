@@ -90,18 +90,11 @@ stop_one(const char *id, void *arg, struct err *err)
 {
 	struct state *st = arg;
 	CLEANUP_SESSION struct session s = SESSION_INIT;
-	struct db *db;
 
-	if (session_repair(st, id, err) || state_db(st, &db, err) ||
-		session_get(db, id, &s, err))
-		return -1;
-	if (session_over(s.state))
-		return 0;
-	if (message_send(st, id, MESSAGE_STOP, NULL, err))
+	if (session_stop(st, id, err))
 		return -1;
 	if (arg_no_wait)
 		return 0;
-	session_release(&s);
 	return session_wait(st, id, WAIT_OVER, 60000, &s, err);
 }
 

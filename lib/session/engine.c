@@ -351,28 +351,30 @@ forget_wishes(struct engine *e, struct err *err)
 static int
 take_over(struct engine *e, struct err *err)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, 0 };
-
 	return state_db(e->st, &e->db, err) ||
 			state_lock(e->st, "session", e->run->id, 0, 5000,
 				&e->lock, err) ||
 			session_adopt(e->db, e->run->id, err) ||
-			session_get(e->db, e->run->id, &e->s, err) ||
-			signals_open(signals, &e->signals, err) ?
+			session_get(e->db, e->run->id, &e->s, err) ?
 		-1 :
 		0;
 }
 
+/* Until the worktree is there a signal ends us: that may take minutes. */
 static int
 prepare(struct engine *e, struct err *err)
 {
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, 0 };
+
 	e->resumed = e->s.started &&
 		(e->s.cut || json_bool(e->s.options, "once", false));
 	return transcript_open(e->st, e->s.id, &e->log, err) ||
 			session_bell_watch(e->st, e->s.id, &e->bell, err) ||
 			(e->s.started && forget_wishes(e, err)) ||
 			provider_load(e->st, e->s.provider, &e->p, err) ||
-			make_dir(e, err) || open_hooks(e, err) ||
+			make_dir(e, err) ||
+			signals_open(signals, &e->signals, err) ||
+			open_hooks(e, err) ||
 			keeper_begin(e, err) ?
 		-1 :
 		0;
@@ -473,8 +475,11 @@ engine_run(struct state *st, const struct engine_run *run, int *ret_status,
 		.out = -1, .err = -1, .err_file = -1, .line = BUF_INIT,
 		.said = BUF_INIT, .in = BUF_INIT, .deadline = -1,
 		.start_deadline = -1, .message = MESSAGE_INIT };
-	int rc = take_over(&e, err);
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	int rc;
 
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+	rc = take_over(&e, err);
 	if (!rc) {
 		live(&e);
 		*ret_status = e.status;

@@ -1,5 +1,6 @@
 #include "lib/session/repo.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,6 +220,7 @@ call(const struct repo_git *g, const struct keys *k, const struct argv *words,
 	p.clear_env = true;
 	p.new_session = true;
 	p.new_group = true;
+	p.parent_death = SIGTERM; /* whoever waits for it may be stopped */
 	p.said = &said;
 	if (!proc_run(&p, NULL, out, g->max ? g->max : OUT_MAX,
 		    g->timeout_ms ? g->timeout_ms : GIT_MS, err))

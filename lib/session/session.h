@@ -126,6 +126,14 @@ int session_limit(struct db *db, const char *id, int64_t until,
 int session_again(struct db *db, const char *id, const char *message,
 	struct err *err) __attribute__((warn_unused_result));
 
+/*
+ * Tell its supervisor to end it; session_wait() waits for that.  While the
+ * worktree is made nobody reads messages: then the supervisor gets SIGTERM,
+ * and session_repair() finds it stopped.  One that is over is no failure.
+ */
+int session_stop(struct state *st, const char *id, struct err *err)
+	__attribute__((warn_unused_result));
+
 /* This process supervises it (pending). */
 int session_adopt(struct db *db, const char *id, struct err *err)
 	__attribute__((warn_unused_result));

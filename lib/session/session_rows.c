@@ -1,5 +1,6 @@
 #include "lib/session/session.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/proc.h"
 #include "lib/session/keeper.h"
+#include "lib/session/message.h"
 #include "lib/session/remains.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
@@ -182,33 +184,64 @@ session_cut_limited(struct db *db, struct argv *ret, struct err *err)
 	return rc;
 }
 
+int
+session_stop(struct state *st, const char *id, struct err *err)
+{
+	CLEANUP_SESSION struct session s = SESSION_INIT;
+	struct db *db;
+	pid_t pid;
+
+	if (session_repair(st, id, err) || state_db(st, &db, err) ||
+		session_get(db, id, &s, err))
+		return -1;
+	if (session_over(s.state))
+		return 0;
+	if (message_send(st, id, MESSAGE_STOP, NULL, err))
+		return -1;
+	pid = s.state == SESSION_PENDING && s.supervisor ?
+		proc_find(s.supervisor) : 0;
+	if (pid)
+		(void)kill(pid, SIGTERM); /* or it has just ended */
+	return 0;
+}
+
+/* One that was told to stop, and died before it read that, did so. */
 static int
 bury(struct db *db, const char *id, struct err *err)
 {
+	static const char sql_stop[] =
+		"UPDATE message SET delivered_at = ?2 WHERE session = ?1 "
+		"AND kind = 'stop' AND delivered_at IS NULL";
 	static const char sql_asks[] =
 		"UPDATE ask SET state = 'withdrawn' "
 		"WHERE session = ?1 AND state = 'open'";
 	static const char sql[] =
-		"UPDATE session SET state = 'interrupted', status = 1, "
+		"UPDATE session SET state = ?4, status = ?5, "
 		"reason = ?2, ended_at = ?3, updated_at = ?3, "
 		"limited_until = iif(state = 'limited', limited_until, NULL), "
 		"cut = state <> 'idle' "
 		"WHERE id = ?1 AND NOT " OVER;
-	static const char why[] = "its supervisor died";
 	CLEANUP_TXN struct txn t = TXN_INIT;
+	int64_t now = clock_wall();
 	struct json *data;
-	int changes;
+	const char *why;
+	int told, changes;
 
 	if (db_begin(db, &t, err) ||
-		db_run(db, sql, &changes, err, DB_S(id), DB_S(why),
-			DB_I(clock_wall())) ||
+		db_run(db, sql_stop, &told, err, DB_S(id), DB_I(now)))
+		return -1;
+	why = told ? "stopped" : "its supervisor died";
+	if (db_run(db, sql, &changes, err, DB_S(id), DB_S(why), DB_I(now),
+		    DB_S(told ? "stopped" : "interrupted"),
+		    DB_I(told ? EXIT_SIGNAL + SIGTERM : 1)) ||
 		db_run(db, sql_asks, NULL, err, DB_S(id)))
 		return -1;
 	if (!changes)
 		return 0;
 	data = json_object();
 	json_put_str(data, "reason", why);
-	if (event_add(db, "session.interrupted", id, data, err))
+	if (event_add(db, told ? "session.stopped" : "session.interrupted", id,
+		    data, err))
 		return -1;
 	return db_commit(&t, err);
 }

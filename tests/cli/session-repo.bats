@@ -335,3 +335,26 @@ more" ]
 	session two 'git branch -r | wc -l' --repo src
 	[ "$(said two)" = 10003 ]
 }
+
+@test "stop: a session whose repository does not answer is over at once" {
+	background silent python3 -c 'import socket, time
+s = socket.create_server(("127.0.0.1", 0))
+open("port", "w").write(str(s.getsockname()[1]))
+time.sleep(300)'
+	wait_until 60 test -s port
+	forge-session start --name x -P command -p hi \
+		--repo "http://127.0.0.1:$(cat port)/a.git" -- cat
+	git_runs() { pgrep -f "git-remote-http.*:$(cat port)/"; }
+	wait_until 60 git_runs
+	start=$SECONDS
+	run -0 --separate-stderr forge-session stop x
+	[ "$output$stderr" = "" ]
+	[ $((SECONDS - start)) -lt 40 ]
+	run -0 forge-session show x -q '.state, .status, .reason'
+	[ "$output" = $'stopped\n143\nstopped' ]
+	wait_until 60 eval '! git_runs'
+	# What it was told is no wish of the next.
+	run -0 --separate-stderr bash -c "timeout 2 forge-session resume \
+		--foreground x; [ \$? = 124 ]"
+	forge-session stop x
+}
