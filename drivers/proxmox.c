@@ -169,6 +169,38 @@ destroy(const struct json *spec, struct err *err)
 	}
 }
 
+/* ---- stop ---- */
+
+/*
+ * By the guest's agent or ACPI.  One that is not there, or has ended, is what
+ * was wanted.
+ */
+static int
+stop(const struct json *spec, struct err *err)
+{
+	CLEANUP_JSON struct json *config = json_get(spec, "config");
+	CLEANUP_FREE char *label = label_of(spec);
+	CLEANUP_ARGV struct argv form = ARGV_INIT;
+	CLEANUP_PVE struct pve *p = NULL;
+	struct wanted w = { .label = label };
+	int rc;
+
+	if (pve_open(config, &p, err))
+		return -1;
+	rc = each_vm(p, take_label, &w, err);
+	if (!rc && w.vm.id && w.vm.running) {
+		CLEANUP_FREE char *path = vm_path(w.vm.node, w.vm.id,
+			"/status/shutdown");
+
+		argv_push(&form, "timeout");
+		argv_pushf(&form, "%" PRId64,
+			(json_int(spec, "grace_ms", 0) + 999) / 1000);
+		rc = pve_task(p, "POST", path, &form, err);
+	}
+	free(w.vm.node);
+	return rc ? -1 : 0;
+}
+
 /* ---- list ---- */
 
 struct listing {
@@ -500,8 +532,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct driver_verb verbs[] = { { "boot", boot },
-		{ "destroy", destroy }, { "address", address },
-		{ "list", list }, { NULL, NULL } };
+		{ "stop", stop }, { "destroy", destroy },
+		{ "address", address }, { "list", list }, { NULL, NULL } };
 	static const struct driver_program program = {
 		.name = "driver-proxmox", .caps = caps, .make_argv = make_argv,
 		.program = "ssh", .package = "openssh-client", .verbs = verbs

@@ -57,8 +57,9 @@ vm_stop(struct state *st, const char *name, int64_t grace_ms,
 	if (supervisor_connect(st, name, &fd, err) ||
 		send_shutdown(fd, grace_ms, err))
 		return -1;
-	return vm_wait(st, name, true, clock_mono() + grace_ms + STOP_EXTRA,
-		err);
+	/* Twice: its agent, then whatever else the driver can ask. */
+	return vm_wait(st, name, true,
+		clock_mono() + 2 * grace_ms + STOP_EXTRA, err);
 }
 
 /* 1 when what is waited for is there, 0 when not yet. */

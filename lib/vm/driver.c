@@ -35,18 +35,32 @@ static const struct driver known[] = {
 		.nets = "user user+loopback tap none" },
 	{ "process", .tree = true, .nets = "none user user+loopback" },
 	{ "cloud-hypervisor", .machine = true, .vsock = true, .api = true,
-		.nets = "none tap" },
+		.stop = true, .nets = "none tap" },
 	{ "firecracker", .machine = true, .vsock = true, .api = true,
-		.restart = true,
-		.nets = "none" },
-	{ "proxmox", .elsewhere = true, .nets = "driver" },
-	{ "tart", .elsewhere = true, .nets = "driver" },
+		.stop = true, .restart = true, .nets = "none" },
+	{ "proxmox", .elsewhere = true, .stop = true, .nets = "driver" },
+	{ "tart", .elsewhere = true, .stop = true, .nets = "driver" },
 };
 
 const char *
 driver_known(size_t i)
 {
 	return i < ARRAY_SIZE(known) ? known[i].name : NULL;
+}
+
+static bool
+has_word(const struct json *caps, const char *key, const char *word)
+{
+	CLEANUP_JSON struct json *list = json_get(caps, key);
+	size_t n = list ? json_len(list, "") : 0, i;
+
+	for (i = 0; i < n; i++) {
+		CLEANUP_JSON struct json *one = json_at(list, i);
+
+		if (!strcmp(json_str(one, "", ""), word))
+			return true;
+	}
+	return false;
 }
 
 static int
@@ -61,6 +75,7 @@ ask_caps(const char *name, struct driver *ret, struct err *err)
 		.tree = !strcmp(json_str(caps, "root", ""), "tree"),
 		.vsock = !strcmp(json_str(caps, "channel", ""), "vsock"),
 		.api = json_bool(caps, "api", false),
+		.stop = has_word(caps, "verbs", "stop"),
 		.qmp = !strcmp(json_str(caps, "monitor", ""), "qmp"),
 		.disks = json_bool(caps, "disks", false),
 		.elsewhere = json_bool(caps, "elsewhere", false),
@@ -421,6 +436,27 @@ driver_destroy(struct state *st, const char *driver, const char *vm,
 	return put_config(st, driver, spec, err) ||
 			ask(driver, "destroy", spec, DESTROY_TIMEOUT, NULL,
 				err) ?
+		-1 :
+		0;
+}
+
+int
+driver_stop(struct state *st, const struct driver *d, const char *vm,
+	int64_t grace, struct err *err)
+{
+	CLEANUP_JSON struct json *spec = elsewhere_spec(st, vm);
+
+	if (!d->stop)
+		return err_set(err, ERR_LIMIT, "driver '%s' has no verb stop",
+			d->name);
+	if (!d->elsewhere) {
+		json_put_str(spec, "mode", "power-button");
+		return ask(d->name, "stop", spec, ANSWER_TIMEOUT, NULL, err);
+	}
+	json_put_int(spec, "grace_ms", grace);
+	return put_config(st, d->name, spec, err) ||
+			ask(d->name, "stop", spec,
+				(int)grace + DESTROY_TIMEOUT, NULL, err) ?
 		-1 :
 		0;
 }

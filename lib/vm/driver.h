@@ -11,7 +11,9 @@
  *	stop, pause, resume
  *		{"dir"} on stdin, of a VM that runs; for those that have an
  *		API socket.  stop takes "mode": "power-button" (asks the
- *		guest), "shutdown" (ends the guest), "vmm" (the hypervisor)
+ *		guest), "shutdown" (ends the guest), "vmm" (the hypervisor).
+ *		Of "elsewhere" stop gets what destroy gets and "grace_ms": the
+ *		guest is asked to shut down, and waited for so long
  *	address	{"dir"} on stdin; stdout: {"address"}.  Of "elsewhere" only
  *	list	{"owner","config"} on stdin; stdout: {"names":[]}, of all VMs
  *		there that are that owner's.  Of "elsewhere" only
@@ -71,6 +73,7 @@ struct driver {
 	bool machine; /* "machine": a kernel is booted */
 	bool vsock; /* "channel":"vsock": the guest connects, see vsock.h */
 	bool api; /* "api": knows the verbs pause and resume */
+	bool stop; /* "verbs" has stop */
 	bool qmp; /* "monitor":"qmp": is given a socket for that */
 	bool restart; /* "halt":"reboot": guests end by that */
 	bool disks; /* "disks": takes those of the spec */
@@ -101,6 +104,12 @@ int driver_net(const char *name, const char *wanted, const char **ret,
  */
 int driver_destroy(struct state *st, const char *driver, const char *vm,
 	struct err *err) __attribute__((warn_unused_result));
+/*
+ * The guest is to shut down: a button pressed, or, elsewhere, up to grace ms
+ * waited for.  ERR_LIMIT for a driver that has no verb stop.
+ */
+int driver_stop(struct state *st, const struct driver *d, const char *vm,
+	int64_t grace, struct err *err) __attribute__((warn_unused_result));
 /*
  * The VMs elsewhere that are of this state directory, by all drivers that the
  * configuration has a section for: name and driver in turn.

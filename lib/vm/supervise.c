@@ -71,9 +71,28 @@ supervisor_stop(struct supervisor *s, uint32_t grace_ms)
 			err.msg, NULL);
 	if (grace_ms > 600000)
 		grace_ms = 600000;
+	s->grace = grace_ms;
 	frame_put32(p, grace_ms);
 	conn_send(&s->channel, &f);
 	s->deadline = clock_mono() + grace_ms + STOP_EXTRA;
+}
+
+/* The guest's agent did not do it: a last chance for what else hears there. */
+static bool
+press_button(struct supervisor *s)
+{
+	struct err err = ERR_INIT;
+
+	if (!s->driver.stop || s->driver.elsewhere || !s->grace || s->pressed)
+		return false;
+	s->pressed = true;
+	if (driver_stop(s->st, &s->driver, s->boot->spec.name, 0, &err)) {
+		log_warning("vm.stop", "name", s->boot->spec.name, "error",
+			err.msg, NULL);
+		return false;
+	}
+	s->deadline = clock_mono() + STOP_EXTRA;
+	return true;
 }
 
 /* ---- the rest of what can happen ---- */
@@ -184,7 +203,8 @@ on_deadline(struct supervisor *s)
 			"died");
 	} else if (s->stopping || s->signal) {
 		s->stopping = true;
-		kill_hypervisor(s);
+		if (!press_button(s))
+			kill_hypervisor(s);
 	} else if (!s->ready) {
 		supervisor_fail(s, ERR_PLACE,
 			"the guest was not ready within %s (--boot-timeout)",
@@ -327,6 +347,22 @@ remove_files(struct supervisor *s, struct err *err)
 	return 0;
 }
 
+/*
+ * Elsewhere our end of the channel is over, the machine is not: what else runs
+ * in its guest may end as it likes, when there is time for that.
+ */
+static void
+stop_elsewhere(struct supervisor *s)
+{
+	const char *name = s->boot->spec.name;
+	struct err err = ERR_INIT;
+
+	if (s->driver.elsewhere && s->driver.stop && s->grace &&
+		driver_stop(s->st, &s->driver, name, s->grace, &err))
+		log_warning("vm.stop", "name", name, "error", err.msg, "hint",
+			"it is destroyed as it is", NULL);
+}
+
 static void
 finish(struct supervisor *s)
 {
@@ -348,6 +384,7 @@ finish(struct supervisor *s)
 				NULL);
 		return;
 	}
+	stop_elsewhere(s);
 	if (driver_destroy(s->st, s->boot->spec.driver, name, &err)) {
 		/* The row stays as it is: who repairs tries again. */
 		log_error("vm.destroy", "name", name, "error", err.msg, "hint",

@@ -92,6 +92,8 @@ struct supervisor {
 	bool awaited; /* channel.fd listens for the guest */
 	bool lost; /* the guest closed its channel */
 	bool configured, ready, stopping, ended;
+	int64_t grace; /* ms, of the stop that was asked for; 0: killed */
+	bool pressed; /* its button, since its agent did nothing */
 	int64_t started; /* monotonic ms */
 	int64_t hello_ms; /* since then */
 	int64_t deadline; /* monotonic ms, -1 none */

@@ -157,8 +157,25 @@ ssh root@ADDRESS forge-init --guest 0,1" ]
 	host forge-vm cp file "web:$PWD/copied"
 	host forge-vm cp "web:$PWD/copied" back
 	[ "$(cat copied back)" = $'content\ncontent' ]
-	run -0 host forge-vm stop web
+	run -0 --separate-stderr host forge-vm stop --timeout 1500ms web
+	[ "$output$stderr" = '' ]
 	[ "$(ours)" = '[]' ]
+	# Its guest was asked before it was removed, and needed no killing.
+	grep -q '^POST .*/status/shutdown timeout=2$' pve/calls
+	[ -z "$(grep /status/stop pve/calls)" ]
+	[ "$(forge-vm show web -q .state)" = stopped ]
+	host forge-vm destroy web
+	nothing_left
+}
+
+@test "proxmox: a guest that does not shut down is destroyed as it is" {
+	sshd_start
+	proxmox_start
+	touch pve/deaf
+	host forge-vm start -i ci -n web >/dev/null
+	run -0 host forge-vm stop --timeout 1s web
+	[ "$(grep -oE '/status/(shutdown|stop)' pve/calls | tr '\n' ' ')" = \
+		'/status/shutdown /status/stop ' ]
 	[ "$(forge-vm show web -q .state)" = stopped ]
 	host forge-vm destroy web
 	nothing_left
@@ -317,6 +334,8 @@ tart_start()
 	run ! host forge-vm exec -t m1 -- true
 	run -0 host forge-vm exec m1 -- echo works
 	[ "$output" = works ]
+	host forge-vm stop --timeout 3s m1
+	grep -q '^stop forge-[0-9a-f]*-m1 --timeout 3$' mac/calls
 	host forge-vm destroy m1
 	[ -z "$(ls mac/*.vm 2>/dev/null)" ]
 }

@@ -229,6 +229,24 @@ halt() { # DRIVER MODE
 	[ "$stderr" = "driver-cloud-hypervisor: mode 'nosuch' is none of power-button, shutdown, vmm" ]
 }
 
+deaf() { # DRIVER WORDS: by its button, since its agent does nothing
+	local name=deaf-$1
+	FAKE_VMM=deaf forge-vm start --driver "$1" -i busybox -n "$name" \
+		>/dev/null 3>&- 4>&-
+	forge-vm stop --timeout 1s "$name"
+	forge-vm logs "$name" | grep -qF "] $2"
+	[ "$(forge-vm show "$name" -q .state)" = stopped ]
+	forge-vm destroy "$name"
+}
+
+@test "vmm: stop presses the button of a guest that does not hear" {
+	use_image busybox
+	deaf cloud-hypervisor vm.power-button &
+	pid=$!
+	deaf firecracker ctrl-alt-del
+	wait "$pid"
+}
+
 @test "vmm: a state directory too deep for a socket's address" {
 	deep=$PWD/$(printf 'd%.0s' {1..60})/$(printf 'e%.0s' {1..60})
 	mkdir -p "$deep"

@@ -5,6 +5,7 @@
 #include "lib/vm/driver.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "lib/base/mem.h"
 #include "tests/unit/tap.h"
 
@@ -26,7 +27,8 @@ check_nets(const struct driver *d, const struct json *caps)
 static void
 check(const char *name)
 {
-	CLEANUP_JSON struct json *caps = NULL;
+	CLEANUP_JSON struct json *caps = NULL, *verbs = NULL;
+	CLEANUP_FREE char *said = NULL;
 	struct err err = ERR_INIT;
 	struct driver d;
 
@@ -47,6 +49,9 @@ check(const char *name)
 	ok(json_bool(caps, "api", false) == d.api, "pause and resume, or not");
 	ok(!strcmp(json_str(caps, "halt", ""), "reboot") == d.restart,
 		"how its guests end");
+	verbs = json_get(caps, "verbs");
+	said = verbs ? json_text(verbs) : xstrdup("");
+	ok((strstr(said, "\"stop\"") != NULL) == d.stop, "stop, or not");
 	check_nets(&d, caps);
 }
 

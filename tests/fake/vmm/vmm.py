@@ -6,8 +6,8 @@ the guest is the forge-init of the given initramfs as the first process of
 namespaces, in a copy of the given root, at the other end of hybrid vsock.
 
 $FAKE_VMM makes one of them misbehave: "panic", "reset" (the guest is reset a
-moment after it came up), "mute" (the guest never connects), "broken" (ends at
-once with words on stderr).
+moment after it came up), "mute" (the guest never connects), "deaf" (the guest
+is not told to shut down), "broken" (ends at once with words on stderr).
 """
 import http.server
 import json
@@ -24,6 +24,7 @@ import time
 
 FAKE = os.environ.get("FAKE_VMM", "")
 PORT = 1024
+SHUTDOWN = b"\xf7frg\x12"  # how such a frame begins
 
 
 def elf(path):
@@ -72,6 +73,8 @@ class Guest:
                     seen += data
                     if b"halt=" in seen and self.halt not in seen:
                         self.wrong = "CONFIG does not say %r" % self.halt
+                if FAKE == "deaf" and SHUTDOWN in data:
+                    continue
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
