@@ -1,9 +1,12 @@
 #include "lib/vm/image_config.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/parse.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
 #include "lib/vm/image_dir.h"
@@ -94,21 +97,64 @@ image_config_command(const struct image_config *c, struct argv *ret)
 }
 
 int
+image_config_link(int dirfd, const char *image, struct err *err)
+{
+	CLEANUP_FREE char *target = xasprintf("../../image/%s", image);
+
+	return symlinkat(target, dirfd, VM_IMAGE) ?
+		err_sys(err, "cannot link '%s'", target) :
+		0;
+}
+
+/* The database takes longer to open than all else of a short command. */
+static char *
+linked_image(struct state *st, const char *vm)
+{
+	CLEANUP_FREE char *path = xasprintf("vm/%s/" VM_IMAGE, vm);
+	struct err bad = ERR_INIT;
+	char target[PATH_MAX];
+	const char *name;
+	ssize_t n = readlinkat(state_dir(st), path, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return NULL;
+	target[n] = '\0';
+	name = strrchr(target, '/');
+	return name && !parse_name(name + 1, "image", &bad) ?
+		xstrdup(name + 1) :
+		NULL;
+}
+
+static int
+find_image(struct state *st, const char *vm, char **ret, struct err *err)
+{
+	CLEANUP_JSON struct json *row = NULL;
+	struct db *db;
+
+	*ret = linked_image(st, vm);
+	if (*ret)
+		return 0;
+	if (state_db(st, &db, err) || vm_show(db, vm, &row, err))
+		return -1;
+	*ret = xstrdup(json_str(row, "image", ""));
+	return 0;
+}
+
+int
 image_config_of_vm(struct state *st, const char *vm, struct image_config *ret,
 	struct err *err)
 {
-	CLEANUP_JSON struct json *row = NULL, *m = NULL;
+	CLEANUP_JSON struct json *m = NULL;
+	CLEANUP_FREE char *image = NULL;
 	CLEANUP_CLOSE int dirfd = -1;
 	struct err gone = ERR_INIT;
-	struct db *db;
 
-	if (state_db(st, &db, err) || vm_show(db, vm, &row, err))
+	if (find_image(st, vm, &image, err))
 		return -1;
 	dirfd = image_dir_open(st, err);
 	if (dirfd < 0)
 		return -1;
-	if (!image_manifest(dirfd, json_str(row, "image", ""), false, &m,
-		    &gone))
+	if (!image_manifest(dirfd, image, false, &m, &gone))
 		image_config_read(m, ret);
 	return 0;
 }

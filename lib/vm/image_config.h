@@ -38,6 +38,11 @@ void image_config_list(const struct json *j, const char *key,
 /* What runs when nobody says: entrypoint and cmd, at last /bin/sh. */
 void image_config_command(const struct image_config *c, struct argv *ret);
 
+/* In vm/NAME of one that runs: a link to its image. */
+#define VM_IMAGE "image"
+int image_config_link(int dirfd, const char *image, struct err *err)
+	__attribute__((warn_unused_result));
+
 /*
  * That of the image a VM was booted from.  An image that is not there any
  * more gives an empty one; ERR_NOTFOUND: no such VM.

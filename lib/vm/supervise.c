@@ -15,6 +15,7 @@
 #include "lib/base/parse.h"
 #include "lib/base/signals.h"
 #include "lib/vm/cgroup_vm.h"
+#include "lib/vm/image_config.h"
 #include "lib/vm/usernet.h"
 #include "lib/vm/vsock.h"
 #include "lib/base/banned.h"
@@ -337,7 +338,7 @@ remove_files(struct supervisor *s, struct err *err)
 {
 	static const char *const files[] = { "ctl.sock", "api.sock",
 		VSOCK_FILE, VSOCK_FILE CHANNEL_VSOCK_SUFFIX,
-		"firecracker.json" };
+		"firecracker.json", VM_IMAGE };
 	size_t i;
 
 	if (!s->boot->spec.keep)

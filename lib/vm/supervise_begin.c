@@ -11,6 +11,7 @@
 #include "lib/base/signals.h"
 #include "lib/state/state.h"
 #include "lib/vm/cgroup_vm.h"
+#include "lib/vm/image_config.h"
 #include "lib/vm/supervise_early.h"
 #include "lib/vm/usernet.h"
 #include "lib/vm/vsock.h"
@@ -30,7 +31,8 @@ directory_open(struct supervisor *s, struct err *err)
 		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->dir < 0)
 		return err_sys(err, "cannot open '%s'", path);
-	return console_open(&s->console, s->dir, err) ||
+	return image_config_link(s->dir, s->boot->spec.image, err) ||
+			console_open(&s->console, s->dir, err) ||
 			clients_listen(s, err) ?
 		-1 :
 		0;

@@ -279,7 +279,7 @@ deaf() { # DRIVER WORDS: by its button, since its agent does nothing
 	END
 	chmod +x lib/driver-qemu
 	export REAL=$BUILD/libexec FORGE_LIBEXEC=$PWD/lib
-	forge-vm start --boot-timeout 30s -i busybox --net none -n novsock \
+	forge-vm start --boot-timeout 90s -i busybox --net none -n novsock \
 		>out 2>err 3>&- 4>&- || true
 	grep -q 'forge-init: cannot reach the host by vsock: ' \
 		<(forge-vm logs novsock)

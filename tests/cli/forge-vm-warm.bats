@@ -96,6 +96,13 @@ $(forge-vm show "$i" -q .address)" ]
 	[ "${#lines[@]}" -eq 1 ]
 	[ "$(waiting)" -eq 2 ]
 
+	# So does forge-watch, after one that was taken.
+	name=$(forge-vm start -i busybox --net none 3>&-)
+	[ "$(waiting)" -eq 1 ]
+	forge-watch run --once >log 2>&1 3>&-
+	[ "$(waiting)" -eq 2 ]
+	forge-vm destroy "$name"
+
 	# The image goes, and they with it.
 	run -0 --separate-stderr forge-vm image rm busybox
 	[ "$(forge-vm list -q .name)" = '' ]
