@@ -42,6 +42,7 @@ GIT2_CLEANUP(git_signature)
 GIT2_CLEANUP(git_revwalk)
 GIT2_CLEANUP(git_status_list)
 GIT2_CLEANUP(git_reference_iterator)
+GIT2_CLEANUP(git_odb)
 #define GIT2(type) __attribute__((cleanup(cleanup_##type))) type
 
 #endif

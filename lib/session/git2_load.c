@@ -4,6 +4,8 @@
  */
 #include "lib/session/git2.h"
 
+#include <git2/sys/odb_backend.h>
+
 #define LAZY_SONAME "libgit2.so." LIBGIT2_SOVERSION
 #include "lib/base/lazy.h"
 #include "lib/base/banned.h"
@@ -44,6 +46,7 @@ FREE(git_signature)
 FREE(git_revwalk)
 FREE(git_status_list)
 FREE(git_reference_iterator)
+FREE(git_odb)
 
 typedef const git_error *error;
 LAZY(error, git_error_last, (void), ())
@@ -133,6 +136,15 @@ LAZY(int, git_reference_create_matching,
 		text log),
 	(out, r, name, id, force, now, log))
 LAZY_VOID(git_buf_dispose, (git_buf * b), (b))
+
+/* ---- objects ---- */
+
+LAZY(int, git_odb_new, (git_odb * *out), (out))
+LAZY(int, git_odb_backend_one_pack, (git_odb_backend * *out, text idx),
+	(out, idx))
+LAZY(int, git_odb_add_backend, (git_odb * o, git_odb_backend *b, int priority),
+	(o, b, priority))
+LAZY(int, git_odb_exists, (git_odb * o, oid_in id), (o, id))
 
 /* ---- what changed ---- */
 

@@ -25,7 +25,7 @@
  *
  * The VM is hostile.  No name that it chooses leaves its own directory, what
  * comes is bounded by session.max-return, and no .git comes at all: commits
- * come as a bundle.
+ * come as a pack.
  */
 #ifndef FORGE_SESSION_KEEPER_H
 #define FORGE_SESSION_KEEPER_H

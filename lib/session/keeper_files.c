@@ -16,7 +16,7 @@
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
-enum { BUNDLE_MAX = 256 << 20, HEX = 40 };
+enum { PACK_MAX = 256 << 20, HEX = 40 };
 
 static char *
 below(struct state *st, const char *id, const char *what)
@@ -170,12 +170,15 @@ write_file(const char *dir, const struct tree *t, const char *suffix,
 
 /* What was committed there and is not here. */
 static int
-get_bundle(struct keeper *k, size_t i, const char *dir, struct err *err)
+get_commits(struct keeper *k, size_t i, const char *dir, struct err *err)
 {
 	static const char head[] =
 		"cd -- \"$1\" && git rev-parse -q --verify HEAD || :";
-	static const char bundle[] =
-		"cd -- \"$1\" && git bundle create -q - HEAD ${2:+\"^$2\"}";
+	static const char pack[] =
+		"cd -- \"$1\" && if [ -z \"$2\" ] || "
+		"! git merge-base --is-ancestor HEAD \"$2\"; then "
+		"printf 'HEAD\\n%s\\n' \"${2:+^$2}\" | "
+		"git pack-objects -q --revs --stdout; fi";
 	const struct tree *t = &k->trees.v[i];
 	const char *known = k->known[i] ? k->known[i] : "";
 	CLEANUP_BUF struct buf now = BUF_INIT, b = BUF_INIT;
@@ -185,12 +188,13 @@ get_bundle(struct keeper *k, size_t i, const char *dir, struct err *err)
 		return -1;
 	if (!is_commit(now.s) || !strncmp(now.s, known, HEX))
 		return 0;
-	if (keeper_exec(k, false, bundle,
-		    (const char *[]){ t->dir, known, NULL }, &b, BUNDLE_MAX,
+	if (keeper_exec(k, false, pack,
+		    (const char *[]){ t->dir, known, NULL }, &b, PACK_MAX,
 		    err))
 		return err_wrap(err, "the agent's commits");
 	return write_file(dir, t, "known", known, strlen(known), err) ||
-			write_file(dir, t, "bundle", b.s, b.len, err) ?
+			write_file(dir, t, "head", now.s, HEX, err) ||
+			write_file(dir, t, "pack", b.s, b.len, err) ?
 		-1 :
 		0;
 }
@@ -208,7 +212,7 @@ get_all(struct keeper *k, const char *dir, struct err *err)
 		keeper_get(k, k->home, home, err))
 		return -1;
 	for (i = 0; k->git && i < k->trees.n; i++)
-		if (ours(&k->trees.v[i]) && get_bundle(k, i, dir, err))
+		if (ours(&k->trees.v[i]) && get_commits(k, i, dir, err))
 			return -1;
 	return 0;
 }
@@ -223,16 +227,28 @@ static int
 take_commits(struct state *st, const struct tree *t, const char *dir,
 	struct err *err)
 {
-	CLEANUP_FREE char *bundle = xasprintf("%s/tree-%s.bundle", dir,
-		t->name);
-	CLEANUP_FREE char *from = xasprintf("%s/tree-%s.known", dir, t->name);
-	CLEANUP_BUF struct buf known = BUF_INIT;
+	static const char *const names[] = { "pack", "known", "head" };
+	static const size_t max[] = { PACK_MAX, HEX, HEX };
+	struct buf b[] = { BUF_INIT, BUF_INIT, BUF_INIT };
+	struct guest_commits c = { .pack = &b[0] };
+	size_t i;
+	int rc = 0;
 
-	if (!fs_exists(AT_FDCWD, bundle))
-		return 0;
-	if (fs_read(AT_FDCWD, from, HEX, &known, err))
-		return -1;
-	if (!guest_repo_take(st, t, bundle, known.len ? known.s : NULL, err))
+	for (i = 0; !rc && i < ARRAY_SIZE(names); i++) {
+		CLEANUP_FREE char *path = xasprintf("%s/tree-%s.%s", dir,
+			t->name, names[i]);
+
+		if (!i && !fs_exists(AT_FDCWD, path))
+			return 0;
+		rc = fs_read(AT_FDCWD, path, max[i], &b[i], err);
+	}
+	c.known = b[1].len ? b[1].s : NULL;
+	c.head = b[2].s;
+	if (!rc)
+		rc = guest_repo_take(st, t, &c, err);
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		buf_release(&b[i]);
+	if (!rc)
 		return 0;
 	if (err->code != ERR_INVALID && err->code != ERR_BUSY)
 		return -1;

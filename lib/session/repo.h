@@ -56,6 +56,7 @@ struct repo_git {
 	const struct remote *remote; /* for messages; NULL: none is called */
 	int64_t timeout_ms; /* 0: 10 min */
 	size_t max; /* bytes of out; 0: 1 MiB */
+	const struct buf *input; /* its stdin; NULL: none */
 };
 
 /*

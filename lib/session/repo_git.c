@@ -222,7 +222,7 @@ call(const struct repo_git *g, const struct keys *k, const struct argv *words,
 	p.new_group = true;
 	p.parent_death = SIGTERM; /* whoever waits for it may be stopped */
 	p.said = &said;
-	if (!proc_run(&p, NULL, out, g->max ? g->max : OUT_MAX,
+	if (!proc_run(&p, g->input, out, g->max ? g->max : OUT_MAX,
 		    g->timeout_ms ? g->timeout_ms : GIT_MS, err))
 		return 0;
 	return err->code == ERR_SYS ? explain(g, &said, err) :

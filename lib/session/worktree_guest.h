@@ -4,8 +4,8 @@
  *
  *	guest_repo_make(st, &t, dir, &known, err)
  *	... dir goes to the place, as what repo/HASH.git is here, beside a copy
- *	of t.dir; the agent commits there; `git bundle create - HEAD ^known` ...
- *	guest_repo_take(st, &t, bundle, known, err)
+ *	of t.dir; the agent commits there; `git pack-objects` of HEAD ^known ...
+ *	guest_repo_take(st, &t, &commits, err)
  *
  * It has the session's branch and its base, of nobody else anything, and none
  * of our configuration.  Of what comes back only objects are read, each
@@ -26,13 +26,19 @@ struct tree;
 int guest_repo_make(struct state *st, const struct tree *t, const char *dir,
 	char **known, struct err *err) __attribute__((warn_unused_result));
 
+struct guest_commits {
+	const char *known; /* as above */
+	const char *head; /* 40 digits: where HEAD is now */
+	const struct buf *pack; /* what it needs and known has not; or empty */
+};
+
 /*
- * bundle is a file with HEAD; known as above.  ERR_INVALID: it is none, or
- * git's checks refuse what is in it; ERR_BUSY: the branch moved here, and
- * what came is kept under that ref.
+ * ERR_INVALID: git's checks refuse what is in pack, or a commit is neither of
+ * it nor one that the session had before (the clone has others' too);
+ * ERR_BUSY: the branch moved here, and what came is kept under that ref.
  */
 int guest_repo_take(struct state *st, const struct tree *t,
-	const char *bundle, const char *known, struct err *err)
+	const struct guest_commits *c, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*

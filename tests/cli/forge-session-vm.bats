@@ -8,9 +8,18 @@ load lib
 load agents
 load images
 
+# gitbox is busybox with the git of this machine.
 setup_file() {
+	local file files=()
 	common_setup
 	model_start --api-key "$AGENT_KEY"
+	use_image busybox
+	for file in $(command -v git) $(ldd "$(command -v git)" |
+		grep -o '/[^ ]*'); do
+		files+=(--file "$(realpath "$file"):$file")
+	done
+	forge-vm image build --base busybox "${files[@]}" gitbox >/dev/null
+	export LIB_GITBOX=$FORGE_STATE/image/gitbox
 }
 teardown_file() { stop_background; }
 
@@ -36,6 +45,11 @@ teardown() {
 		forge-session stop "$id" || :
 	done
 	common_teardown
+}
+
+use_gitbox() {
+	cp -al "$LIB_GITBOX" "$FORGE_STATE/image/"
+	forge-vm fsck >/dev/null
 }
 
 # session ID SCRIPT [OPTION...]: a shell in a VM is the agent
@@ -155,4 +169,119 @@ touch '"$PWD"'/owned" >.git/hooks/$h; chmod 755 .git/hooks/$h
 	wait_until 60 state_is k interrupted
 	wait_until 60 no_vm
 	[ "$(cat "$(work k)/half")" = done ]
+}
+
+# use_model: a provider `probe` whose API is the model
+use_model() {
+	mkdir -p "$FORGE_STATE/providers/probe"
+	cat >"$FORGE_STATE/providers/probe/provider" <<-P
+	[provider]
+		command = sh -c
+		process = turn
+		api = $MODEL_URL
+		api-path = /v1/
+		api-auth = x-api-key: {key}
+		api-env = URL={url}
+		api-env = TOKEN={token}
+	P
+	forge-session key probe <<<"$AGENT_KEY"
+}
+
+# finds WORD: is it in the memory of the VM, all of it?
+finds() {
+	python3 - "$1" "$(pgrep -f "^qemu-system.* forge-session-")" <<-'P'
+	import re, sys
+	word, pid = sys.argv[1].encode(), sys.argv[2]
+	with open(f"/proc/{pid}/maps") as maps, \
+	        open(f"/proc/{pid}/mem", "rb", 0) as mem:
+	    for line in maps:
+	        m = re.match(r"(\w+)-(\w+) rw", line)
+	        if not m:
+	            continue
+	        at, end, rest = int(m[1], 16), int(m[2], 16), b""
+	        while at < end:
+	            mem.seek(at)
+	            piece = mem.read(min(end - at, 1 << 20))
+	            if word in rest + piece:
+	                sys.exit(0)
+	            rest, at = piece[-64:], at + max(len(piece), 1)
+	sys.exit(1)
+	P
+}
+
+@test "session vm: the model is reached; the key is nowhere in the VM" {
+	use_model
+	cat >task <<-'T'
+	grep -l 'sk-forge-tes[t]' /proc/*/environ /proc/*/cmdline 2>/dev/null
+	find / -xdev -type f ! -path '/proc/*' -exec grep -l 'sk-forge-tes[t]' {} + 2>/dev/null
+	echo "net $(ls /sys/class/net | xargs)"
+	wget -qO- --header "x-api-key: $TOKEN" "$URL/v1/models" >models && echo reached
+	wget -qO- "$URL/v1/models" 2>&1 | head -n 1
+	echo "is $TOKEN, mark-of-this-tes""t"
+	while [ ! -e /tmp/go ]; do sleep 0.1; done
+	T
+	forge-session start --once --name m -P probe --in vm:busybox \
+		--repo app.git -p "$(cat task)" -- 'eval "$(cat)"'
+	asked() { forge-session log m | grep -q 'mark-of-this-test'; }
+	wait_until 60 asked
+	# It is not in its memory, and the search finds what is.
+	finds mark-of-this-test
+	run -1 finds "$AGENT_KEY"
+	vm=$(forge-vm list -q .name)
+	forge-vm exec "$vm" -- touch /tmp/go
+	forge-session wait m
+	run -0 forge-session log m -q 'select(.kind == "output").data.text'
+	[ "${lines[0]}" = 'net lo' ]
+	[ "${lines[1]}" = reached ]
+	[[ ${lines[2]} == *'401 '* ]]
+	[ "${lines[3]}" = 'is [redacted: proxy token], mark-of-this-test' ]
+	[ "$(jq -r '.data | length' "$(work m)/models")" -gt 0 ]
+	[ -z "$(grep -rl "$AGENT_KEY" "$FORGE_STATE")" ]
+	wait_until 60 no_vm
+}
+
+@test "session vm: commits come back, checked" {
+	use_gitbox
+	start() {
+		forge-session run --name "$1" -P command --in vm:gitbox \
+			--repo app.git -p "$2" -- sh -c 'eval "$(cat)"' \
+			>"$1.events"
+	}
+	start c 'git log --format=%s >log; echo 2 >>file
+		git commit -qam two; git checkout -q -b other
+		echo 3 >new; git add new; git commit -qm three; echo 4 >dirty'
+	[ "$(git -C "$(work c)" log --format='%s by %an' session/c)" = $'three by forge\ntwo by forge\nfirst by Owner' ]
+	[ "$(git -C "$(work c)" status --short | xargs)" = '?? dirty ?? log' ]
+	[ "$(cat "$(work c)/log")" = first ]
+	run -0 forge-session patch c
+	[[ $output == *'Subject: [PATCH] three'* ]]
+	forge-session push c
+	[ "$(git -C app.git log -1 --format=%s session/c)" = three ]
+	# In the next VM it goes on from there.
+	forge-session resume -f c -p 'git log --format=%s | head -n 1 >top
+		git reset -q --hard HEAD~1; git status --short >status' >>c.events
+	[ "$(cat "$(work c)/top")" = three ]
+	[ "$(git -C "$(work c)" log -1 --format=%s session/c)" = two ]
+	# What git itself would refuse from a stranger it refuses from there.
+	start evil 'echo 2 >>file; b=$(echo evil | git hash-object -w --stdin)
+		t=$( { printf "100644 .git\\0"; echo $b | xxd -r -p; } |
+			git hash-object -w -t tree --literally --stdin)
+		git update-ref HEAD $(git commit-tree $t -p HEAD -m evil)'
+	[ "$(git -C "$(work evil)" log -1 --format=%s)" = first ]
+	[ "$(git -C "$(work evil)" status --short)" = ' M file' ]
+	# Nor can it have the commit of another session by its name.
+	start thief 'echo "#!/bin/sh
+		[ \$1 != rev-parse ] ||
+			echo '"$(git -C "$(work c)" rev-parse HEAD)"'" >/usr/bin/git'
+	[ "$(git -C "$(work thief)" log -1 --format=%s)" = first ]
+	start liar 'cp /usr/bin/git /usr/bin/real; echo 5 >new
+		echo "#!/bin/sh
+		case \$1 in
+		rev-parse) echo 1111111111111111111111111111111111111111;;
+		pack-objects) cat >/dev/null; echo garbage; head -c 100000 /dev/zero;;
+		*) real \"\$@\";;
+		esac" >/usr/bin/git'
+	[ "$(git -C "$(work liar)" log -1 --format=%s)" = first ]
+	[ "$(cat "$(work liar)/new")" = 5 ]
+	no_vm
 }
