@@ -98,6 +98,14 @@ struct grpc_method {
 	void (*open)(struct grpc_call *call, void *arg);
 };
 
+/* How long a connection is borne, ms; 0: as long as said here. */
+struct grpc_patience {
+	int64_t handshake; /* 10 s: from connect to the first SETTINGS */
+	int64_t idle; /* 5 min without a call */
+	int64_t ping; /* 30 s without a frame: then half of that for a PING */
+	int64_t stall; /* 20 s: we send, and it takes nothing */
+};
+
 struct grpc_server_options {
 	const struct grpc_method *methods; /* for the server's life */
 	size_t nmethods;
@@ -107,6 +115,7 @@ struct grpc_server_options {
 	size_t max_connections; /* 0: 4096; at it, accepting waits */
 	size_t max_strangers; /* 0: 1024: from one address, without a good
 		certificate; the next is closed */
+	struct grpc_patience patience;
 };
 
 /* fd is listening, and taken over. */

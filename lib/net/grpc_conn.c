@@ -28,6 +28,9 @@ static void on_bury(struct loop_later *l);
 
 /* ---- life ---- */
 
+const struct grpc_patience conn_patience = { .handshake = 10000,
+	.idle = 300000, .ping = 30000, .stall = 20000 };
+
 struct grpc_conn *
 conn_new(struct loop *loop, int fd, uint8_t *io)
 {
@@ -35,6 +38,7 @@ conn_new(struct loop *loop, int fd, uint8_t *io)
 
 	c->loop = loop;
 	c->io = io;
+	c->patience = &conn_patience;
 	c->fd = (struct loop_fd){ .fd = fd, .ready = on_ready };
 	c->timer.fire = on_timer;
 	c->flush.run = on_flush;
@@ -145,16 +149,16 @@ conn_schedule(struct grpc_conn *c)
 	if (c->state == CONN_PREFACED)
 		at = c->began + CONN_PROXY;
 	else if (c->state != CONN_OPEN || !c->spoken)
-		at = c->began + CONN_HANDSHAKE;
+		at = c->began + c->patience->handshake;
 	else if (c->peer.local) /* the kernel tells when it is gone */
 		at = INT64_MAX;
 	else
-		at = c->pinged >= 0 ? c->pinged + CONN_PING_WAIT :
-				      c->heard + CONN_PING;
+		at = c->pinged >= 0 ? c->pinged + c->patience->ping / 2 :
+				      c->heard + c->patience->ping;
 	if (c->stalled >= 0)
-		at = sooner(at, c->stalled + CONN_STALL);
+		at = sooner(at, c->stalled + c->patience->stall);
 	if (c->server && c->state == CONN_OPEN && !c->ncalls)
-		at = sooner(at, c->idle + CONN_IDLE);
+		at = sooner(at, c->idle + c->patience->idle);
 	if (at < INT64_MAX)
 		loop_timer_set(c->loop, &c->timer, at);
 	else
@@ -168,13 +172,13 @@ overdue(const struct grpc_conn *c, int64_t now)
 	if (c->state == CONN_PREFACED && now >= c->began + CONN_PROXY)
 		return "no PROXY header came in time";
 	if ((c->state != CONN_OPEN || !c->spoken) &&
-		now >= c->began + CONN_HANDSHAKE)
+		now >= c->began + c->patience->handshake)
 		return "the connection was not made in time";
-	if (c->stalled >= 0 && now >= c->stalled + CONN_STALL)
+	if (c->stalled >= 0 && now >= c->stalled + c->patience->stall)
 		return "the peer does not read";
-	if (c->pinged >= 0 && now >= c->pinged + CONN_PING_WAIT)
+	if (c->pinged >= 0 && now >= c->pinged + c->patience->ping / 2)
 		return "the peer does not answer";
-	if (c->server && !c->ncalls && now >= c->idle + CONN_IDLE)
+	if (c->server && !c->ncalls && now >= c->idle + c->patience->idle)
 		return "idle";
 	return NULL;
 }
@@ -191,7 +195,7 @@ on_timer(struct loop_timer *t)
 		return;
 	}
 	if (c->state == CONN_OPEN && c->pinged < 0 && !c->peer.local &&
-		now >= c->heard + CONN_PING) {
+		now >= c->heard + c->patience->ping) {
 		c->pinged = now;
 		(void)nghttp2_submit_ping(c->h2, NGHTTP2_FLAG_NONE, NULL);
 		conn_dirty(c);

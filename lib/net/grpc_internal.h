@@ -18,12 +18,7 @@
 #define CONN_WINDOW (1 << 20)
 #define CONN_QUEUE_MAX (4 * GRPC_QUEUE_MAX)
 #define CONN_STRANGER_QUEUE (GRPC_QUEUE_MAX / 4)
-#define CONN_HANDSHAKE 10000 /* ms */
-#define CONN_PROXY 5000 /* for the PROXY header */
-#define CONN_PING 30000 /* after so long without a frame */
-#define CONN_PING_WAIT 15000
-#define CONN_STALL 20000 /* unsent, and the socket takes nothing */
-#define CONN_IDLE 300000 /* a server's, without calls */
+#define CONN_PROXY 5000 /* ms for the PROXY header */
 #define CONN_IO 16384 /* a TLS record */
 
 enum conn_state {
@@ -52,6 +47,7 @@ struct grpc_conn {
 	bool spoken; /* the peer's SETTINGS have come */
 	int64_t began, heard, pinged, stalled, idle; /* mono ms, -1: not */
 	int64_t allowance, allowed_at; /* frames without content */
+	const struct grpc_patience *patience;
 	struct grpc_server *server; /* or NULL */
 	struct grpc_client *client;
 	struct grpc_conn *next, **prev; /* of the server */
@@ -94,6 +90,7 @@ struct grpc_call {
 };
 
 /* grpc_conn.c */
+extern const struct grpc_patience conn_patience; /* as usual */
 struct grpc_conn *conn_new(struct loop *loop, int fd, uint8_t *io);
 int conn_start(struct grpc_conn *c, uint32_t events, struct err *err);
 /* Flush at the end of the batch. */

@@ -191,6 +191,7 @@ welcome(struct grpc_server *s, int fd, const struct sockaddr_storage *from)
 	struct grpc_conn *c = conn_new(s->loop, fd, s->io);
 	struct err err = ERR_INIT;
 
+	c->patience = &s->o.patience;
 	name_peer(&c->peer, from);
 	if (!c->peer.local)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 },
@@ -354,6 +355,19 @@ server_forget(struct grpc_conn *c)
 	look_drained(s);
 }
 
+static void
+set_usual(struct grpc_server_options *o)
+{
+	struct grpc_patience *p = &o->patience;
+
+	o->max_connections = o->max_connections ? o->max_connections : 4096;
+	o->max_strangers = o->max_strangers ? o->max_strangers : 1024;
+	p->handshake = p->handshake ? p->handshake : conn_patience.handshake;
+	p->idle = p->idle ? p->idle : conn_patience.idle;
+	p->ping = p->ping ? p->ping : conn_patience.ping;
+	p->stall = p->stall ? p->stall : conn_patience.stall;
+}
+
 int
 grpc_server_open(struct loop *loop, int fd,
 	const struct grpc_server_options *o, struct grpc_server **ret,
@@ -363,10 +377,7 @@ grpc_server_open(struct loop *loop, int fd,
 
 	s->loop = loop;
 	s->o = *o;
-	if (!s->o.max_connections)
-		s->o.max_connections = 4096;
-	if (!s->o.max_strangers)
-		s->o.max_strangers = 1024;
+	set_usual(&s->o);
 	s->retry.fire = on_retry;
 	s->bury.run = on_bury;
 	s->listener = (struct loop_fd){ .fd = fd, .ready = on_accept };
