@@ -447,6 +447,7 @@ release(struct engine *e)
 	agent_release(e);
 	keeper_end(e);
 	memfile_close(&e->env);
+	netns_close(&e->netns);
 	cleanup_close(&e->err_file);
 	buf_release(&e->line);
 	buf_release(&e->said);
@@ -471,7 +472,7 @@ engine_run(struct state *st, const struct engine_run *run, int *ret_status,
 	struct engine e = { .st = st, .run = run, .emitting = true,
 		.lock = -1, .signals = -1, .bell = -1, .log = TRANSCRIPT_INIT,
 		.s = SESSION_INIT, .p = PROVIDER_INIT, .keeper = CHILD_INIT,
-		.env = MEMFILE_INIT, .agent = CHILD_INIT,
+		.env = MEMFILE_INIT, .netns = NETNS_INIT, .agent = CHILD_INIT,
 		.out = -1, .err = -1, .err_file = -1, .line = BUF_INIT,
 		.said = BUF_INIT, .in = BUF_INIT, .deadline = -1,
 		.start_deadline = -1, .message = MESSAGE_INIT };

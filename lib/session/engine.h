@@ -116,8 +116,12 @@ void engine_end(struct engine *e, enum session_state to, int status,
 void engine_limit(struct engine *e, int64_t until, const char *reason,
 	const char *again);
 
-/* The agent must reach this port of 127.0.0.1, wherever it runs. */
-void engine_api_port(struct engine *e, int port);
+/*
+ * A listening TCP socket, which the agent reaches under the name that it has,
+ * wherever it runs.  At most one.
+ */
+int engine_listen(struct engine *e, int *ret_fd, struct err *err)
+	__attribute__((warn_unused_result));
 
 /* Call timer of this hook at that time (monotonic ms); -1: not any more. */
 void engine_timer(struct engine *e, const void *own, int64_t when);

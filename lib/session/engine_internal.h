@@ -18,6 +18,7 @@
 #include "lib/session/engine.h"
 #include "lib/session/memfile.h"
 #include "lib/session/message.h"
+#include "lib/session/netns.h"
 #include "lib/session/provider.h"
 #include "lib/session/transcript.h"
 #include "lib/session/translate.h"
@@ -56,6 +57,7 @@ struct engine {
 	int api_port; /* of 127.0.0.1: the proxy; 0: none */
 	bool unsynced; /* the agent may have written there since */
 	struct memfile env; /* for the agent there */
+	struct netns netns; /* of a bwrap without a network; else NETNS_INIT */
 
 	struct child agent; /* pid 0: none */
 	int out, err; /* read ends of its stdout and stderr, or -1 */
@@ -125,7 +127,8 @@ int agent_tell(struct engine *e, const char *kind, struct json *data,
 
 /* ---- engine_keeper.c ---- */
 
-/* Of a session whose place is a VM; of another these do nothing. */
+/* Of a session whose place is a VM; of another these do nothing, but that
+ * the first makes a network where the place wants one of its own. */
 int keeper_begin(struct engine *e, struct err *err)
 	__attribute__((warn_unused_result));
 /* The VM has what was changed here; here is what was changed there. */

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -14,6 +16,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/signals.h"
+#include "lib/net/listen.h"
 #include "lib/session/keeper.h"
 #include "lib/session/place.h"
 #include "lib/state/state.h"
@@ -23,10 +26,34 @@
 #define END_MS 60000 /* until a VM is gone, surely */
 #define GRACE_MS 5000 /* of one that was not ready: there is nothing to lose */
 
-void
-engine_api_port(struct engine *e, int port)
+/* Before its proxy listens, or its agent starts. */
+static int
+own_network(struct engine *e, struct err *err)
 {
-	e->api_port = port;
+	return place_no_network(&e->s) && e->netns.net < 0 ?
+		netns_open(&e->netns, err) :
+		0;
+}
+
+/* In a VM the same port leads to it; in a network of its own it is there. */
+int
+engine_listen(struct engine *e, int *ret_fd, struct err *err)
+{
+	struct sockaddr_in a = { 0 };
+	socklen_t n = sizeof(a);
+
+	if (own_network(e, err))
+		return -1;
+	if (e->netns.listen >= 0) {
+		*ret_fd = steal_fd(&e->netns.listen);
+		return 0;
+	}
+	if (listen_open("127.0.0.1:0", ret_fd, err))
+		return -1;
+	if (getsockname(*ret_fd, (struct sockaddr *)&a, &n))
+		return err_sys(err, "cannot listen");
+	e->api_port = ntohs(a.sin_port);
+	return 0;
 }
 
 /* ---- what it answers ---- */
@@ -146,7 +173,7 @@ int
 keeper_begin(struct engine *e, struct err *err)
 {
 	if (!place_is_vm(&e->s))
-		return 0;
+		return own_network(e, err);
 	if (spawn(e, err))
 		return -1;
 	log_info("session.keeper", "id", e->s.id, "place", e->s.place, NULL);

@@ -16,10 +16,23 @@ place_is_vm(const struct session *s)
 	return !strncmp(s->place, PLACE_VM, strlen(PLACE_VM));
 }
 
+static bool
+is_bwrap(const struct session *s)
+{
+	return !strcmp(s->place, "bwrap");
+}
+
+bool
+place_no_network(const struct session *s)
+{
+	return is_bwrap(s) &&
+		!strcmp(json_str(s->options, PLACE_EGRESS, "all"), "none");
+}
+
 bool
 place_clean(const struct session *s)
 {
-	return !strcmp(s->place, "bwrap") || place_is_vm(s);
+	return is_bwrap(s) || place_is_vm(s);
 }
 
 int
@@ -34,8 +47,12 @@ place_check(const struct session *s, struct err *err)
 		return parse_name(s->place + strlen(PLACE_VM), "--in vm:IMAGE",
 			err);
 	}
-	if (!egress || !strcmp(egress, "all"))
+	if (!egress || !strcmp(egress, "all") || place_no_network(s))
 		return 0;
+	if (is_bwrap(s))
+		return err_set(err, ERR_USAGE,
+			"--egress '%.80s': bwrap can have none or all; choose "
+			"vm:IMAGE", egress);
 	return err_set(err, ERR_USAGE,
 		"--egress '%.80s': place '%.80s' has the network of this "
 		"machine; choose vm:IMAGE", egress, s->place);

@@ -6,7 +6,7 @@
  *	bwrap	this machine's programs, read-only, with processes, a /tmp
  *		and an environment of its own (bubblewrap); of all other
  *		files only where it works, its HOME, and the folder of its
- *		program; the network is this machine's
+ *		program; the network is this machine's, or none
  *	vm:IMAGE	a microVM from that image of forge-vm(1), for the whole
  *		session: see keeper.h
  *	NAME	the words of `run` in [place "NAME"]
@@ -43,6 +43,8 @@ int session_place(struct state *st, const struct session *s,
 int place_bwrap(struct state *st, const struct session *s, const char *home,
 	const char *program, struct argv *ret, struct err *err)
 	__attribute__((warn_unused_result));
+/* A bwrap with --egress none: see netns.h. */
+bool place_no_network(const struct session *s);
 bool place_is_vm(const struct session *s);
 /* `forge-vm exec`; the environment is NUL-separated in env_fd. */
 int place_vm(struct state *st, const struct session *s, const char *vm,

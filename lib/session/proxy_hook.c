@@ -1,18 +1,15 @@
 #include "lib/session/proxy_hook.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/proc.h"
-#include "lib/net/listen.h"
 #include "lib/session/api_key.h"
 #include "lib/session/provider.h"
 #include "lib/session/proxy.h"
@@ -77,16 +74,6 @@ spawn(struct engine *e, struct own *own, const struct proxy *p,
 		0;
 }
 
-static int
-port_of(int fd)
-{
-	struct sockaddr_in a = { 0 };
-	socklen_t n = sizeof(a);
-
-	return getsockname(fd, (struct sockaddr *)&a, &n) ? 0 :
-							    ntohs(a.sin_port);
-}
-
 /*
  * The agent need not wait until the proxy is up: the socket listens from
  * here on.
@@ -99,10 +86,9 @@ begin(struct engine *e, const struct api_key *key, struct own *own,
 	CLEANUP_CLOSE int fd = -1;
 	struct proxy p = { .key = key, .token = token };
 
-	if (listen_open("127.0.0.1:0", &fd, err))
+	if (engine_listen(e, &fd, err))
 		return -1;
 	p.listen = fd;
-	engine_api_port(e, port_of(fd));
 	engine_secret(e, "API key", key->key);
 	engine_secret(e, "proxy token", token);
 	if (proxy_env(&p, &own->env, &own->args, err) || spawn(e, own, &p, err))

@@ -285,3 +285,52 @@ finds() {
 	[ "$(cat "$(work liar)/new")" = 5 ]
 	no_vm
 }
+
+@test "session bwrap --egress none: the proxy, and nothing else" {
+	command -v bwrap >/dev/null || skip "bubblewrap is not installed"
+	use_model
+	port=${MODEL_URL##*:}
+	cat >task <<-T
+	echo "net \$(ls /proc/sys/net/ipv4/conf | xargs)"
+	curl -sS -H "x-api-key: \$TOKEN" "\$URL/v1/models" >models && echo reached
+	curl -sS -m 5 http://127.0.0.1:$port/v1/models 2>&1 || echo "model \$?"
+	curl -sS -m 5 http://192.0.2.1/ 2>&1 || echo "net \$?"
+	cat /proc/*/environ /proc/*/cmdline 2>/dev/null | grep -c 'sk-forge-tes[t]'
+	find "\$HOME" . /tmp /etc -type f -exec cat {} + 2>/dev/null | grep -c 'sk-forge-tes[t]'
+	id -u
+	T
+	forge-session run --name b -P probe --in bwrap --egress none \
+		--repo app.git -p "$(cat task)" -- 'eval "$(cat)"' >b.events
+	mapfile -t out < <(said b)
+	[ "${out[0]}" = 'net all default lo' ]
+	[ "${out[1]}" = reached ]
+	[[ "${out[2]}" == *"Failed to connect to 127.0.0.1 port $port"* ]]
+	[ "${out[3]}" = 'model 7' ]
+	[[ "${out[4]}" == *"192.0.2.1"* ]]
+	[ "${out[5]}" = 'net 7' ]
+	[ "${out[*]:6}" = "0 0 $(id -u)" ]
+	[ "$(jq -r '.data | length' "$(work b)/models")" -gt 0 ]
+	session_is() {
+		forge-session run -P probe --in bwrap --egress "$1" -p \
+			'curl -sS -m 5 -o /dev/null '"$MODEL_URL"'/v1/models; echo "$?"' \
+			-q 'select(.kind == "output").data.text' \
+			-- 'eval "$(cat)"'
+	}
+	run -0 session_is all
+	[ "${lines[-1]}" = 0 ]
+}
+
+@test "session --egress: what a place cannot do is refused" {
+	while IFS='|' read -r place egress message; do
+		run -2 --separate-stderr forge-session run -P command \
+			--in "$place" --egress "$egress" -p go -- true
+		[ "${stderr_lines[0]}" = "forge-session: $message" ]
+	done <<-'E'
+	here|none|--egress 'none': place 'here' has the network of this machine; choose vm:IMAGE
+	slurm|10.0.0.0/8|--egress '10.0.0.0/8': place 'slurm' has the network of this machine; choose vm:IMAGE
+	bwrap|example.com|--egress 'example.com': bwrap can have none or all; choose vm:IMAGE
+	vm:x||--egress: a network or name is needed, or none, or all
+	E
+	[ "$(forge-session list --all -q .id)" = '' ]
+	run -0 forge-session run -P command --egress all -p go -- echo fine
+}
