@@ -83,14 +83,6 @@ make_home(struct engine *e, char **ret, struct err *err)
 }
 
 static int
-enter_network(const struct engine *e, struct proc *p, struct err *err)
-{
-	p->pass[p->npass++] = e->netns.user;
-	p->pass[p->npass++] = e->netns.net;
-	return netns_prefix(&e->netns, &p->argv, err);
-}
-
-static int
 fill_proc(struct engine *e, struct proc *p, struct err *err)
 {
 	const char *path = getenv("PATH");
@@ -110,7 +102,7 @@ fill_proc(struct engine *e, struct proc *p, struct err *err)
 	w.home = home;
 	if (provider_argv(&e->p, &w, e->s.agent_session != NULL, &agent,
 		    err) ||
-		(e->netns.net >= 0 && enter_network(e, p, err)) ||
+		(e->netns.net >= 0 && netns_prefix(&e->netns, p, err)) ||
 		(!e->vm && session_place(e->st, &e->s, home, agent.v[0],
 				   &p->argv, err)))
 		return -1;

@@ -163,7 +163,7 @@ netns_close(struct netns *n)
 }
 
 int
-netns_prefix(const struct netns *n, struct argv *ret, struct err *err)
+netns_prefix(const struct netns *n, struct proc *p, struct err *err)
 {
 	CLEANUP_FREE char *path = fs_which("nsenter");
 
@@ -171,10 +171,12 @@ netns_prefix(const struct netns *n, struct argv *ret, struct err *err)
 		return err_set(err, ERR_NOTFOUND,
 			"--egress none: no nsenter in PATH: install "
 			"util-linux");
-	argv_push(ret, path);
-	argv_push(ret, "--preserve-credentials");
-	argv_pushf(ret, "--user=/proc/self/fd/%d", n->user);
-	argv_pushf(ret, "--net=/proc/self/fd/%d", n->net);
-	argv_push(ret, "--");
+	argv_push(&p->argv, path);
+	argv_push(&p->argv, "--preserve-credentials");
+	argv_pushf(&p->argv, "--user=/proc/self/fd/%d", n->user);
+	argv_pushf(&p->argv, "--net=/proc/self/fd/%d", n->net);
+	argv_push(&p->argv, "--");
+	p->pass[p->npass++] = n->user;
+	p->pass[p->npass++] = n->net;
 	return 0;
 }

@@ -9,8 +9,8 @@
 #ifndef FORGE_SESSION_NETNS_H
 #define FORGE_SESSION_NETNS_H
 
-#include "lib/base/argv.h"
 #include "lib/base/err.h"
+#include "lib/base/proc.h"
 
 struct netns {
 	int user, net; /* -1: none */
@@ -23,8 +23,8 @@ struct netns {
 int netns_open(struct netns *ret, struct err *err)
 	__attribute__((warn_unused_result));
 void netns_close(struct netns *n);
-/* The words above, with fds as they are here: pass them on. */
-int netns_prefix(const struct netns *n, struct argv *ret, struct err *err)
+/* The words above, for what is going to be started, and the fds. */
+int netns_prefix(const struct netns *n, struct proc *p, struct err *err)
 	__attribute__((warn_unused_result));
 
 #endif
