@@ -166,6 +166,20 @@ answer_rate(const struct json *j, struct json **ret, struct err *err)
 	return 0;
 }
 
+enum err_code
+answer_code(int status)
+{
+	if (status == 401 || status == 403)
+		return ERR_AUTH;
+	if (status == 404)
+		return ERR_NOTFOUND;
+	if (status == 409)
+		return ERR_EXISTS;
+	if (status == 429)
+		return ERR_LIMIT;
+	return status >= 500 ? ERR_NET : ERR_INVALID;
+}
+
 char *
 answer_message(const struct buf *body)
 {

@@ -158,25 +158,14 @@ refused_limit(const struct github *gh, int64_t until, const char *message,
 		clock_format(until, text, sizeof(text)), message);
 }
 
-static enum err_code
-code_of(const struct github_call *call, int status)
-{
-	if (status == 401 || status == 403)
-		return ERR_AUTH;
-	if (status == 404)
-		return ERR_NOTFOUND;
-	if (status == 409)
-		return ERR_EXISTS;
-	if (status == 422 && !strcmp(call->method, "DELETE"))
-		return ERR_BUSY;
-	return status >= 500 ? ERR_NET : ERR_INVALID;
-}
-
 static int
 refused(struct github *gh, const struct github_call *call, int status,
 	const char *message, struct err *err)
 {
-	return err_set(err, code_of(call, status),
+	/* It has a job: of DELETE's refusals the one that passes. */
+	bool busy = status == 422 && !strcmp(call->method, "DELETE");
+
+	return err_set(err, busy ? ERR_BUSY : answer_code(status),
 		"%s '%s%s' failed: %d: %s", call->method, gh->api, call->path,
 		status, message);
 }

@@ -117,6 +117,8 @@ int answer_id(const struct json *j, int64_t *ret, struct err *err)
 	__attribute__((warn_unused_result));
 int answer_rate(const struct json *j, struct json **ret, struct err *err)
 	__attribute__((warn_unused_result));
+/* What the status of a refusal means to a caller. */
+enum err_code answer_code(int status);
 /* What GitHub says went wrong, at most 200 bytes; caller frees. */
 char *answer_message(const struct buf *body);
 /* Can s be a token: one word of printable ASCII? */

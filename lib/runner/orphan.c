@@ -6,6 +6,7 @@
 #include "lib/base/argv.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
+#include "lib/base/tell.h"
 #include "lib/runner/github.h"
 #include "lib/runner/pool.h"
 #include "lib/runner/stop.h"
@@ -20,23 +21,10 @@ struct sweep {
 	struct state *st;
 	struct db *db;
 	int dry;
-	void (*told)(const char *line, void *arg);
-	void *arg;
+	struct tell tell;
 	const struct pool *pool;
 	struct github *gh;
 };
-
-static void __attribute__((format(printf, 2, 3)))
-tell(const struct sweep *s, const char *fmt, ...)
-{
-	CLEANUP_FREE char *line = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	line = xvasprintf(fmt, ap);
-	va_end(ap);
-	s->told(line, s->arg);
-}
 
 /* ---- twice ---- */
 
@@ -108,17 +96,17 @@ look_at(struct sweep *s, const struct json *row, struct err *err)
 	if (seen_before(s, name, &again, err))
 		return -1;
 	if (!again || s->dry) {
-		tell(s, "runner '%s': at '%s', and not known here", name,
+		tell(&s->tell, "runner '%s': at '%s', and not known here", name,
 			s->pool->scope);
 		return 0;
 	}
 	if (github_runner_remove(s->gh, s->pool->scope,
 			json_int(row, "id", 0), &one)) {
-		tell(s, "runner '%s': not removed at GitHub: %s", name,
+		tell(&s->tell, "runner '%s': not removed at GitHub: %s", name,
 			one.msg);
 		return 0;
 	}
-	tell(s, "runner '%s': not known here, removed at GitHub", name);
+	tell(&s->tell, "runner '%s': not known here, removed at GitHub", name);
 	return forget(s, name, err);
 }
 
@@ -136,8 +124,8 @@ look_at_page(struct sweep *s, const char *account, int page, size_t *ret_n,
 
 	*ret_n = 0;
 	if (github_get(s->gh, s->pool->scope, path, NULL, &r, &why)) {
-		tell(s, "'%s' was not asked for runners: %s", s->pool->scope,
-			why.msg);
+		tell(&s->tell, "'%s' was not asked for runners: %s",
+			s->pool->scope, why.msg);
 		return 0;
 	}
 	list = json_get(r.json, "runners");
@@ -174,9 +162,10 @@ end_here(struct sweep *s, const char *name, struct err *err)
 	struct err one = ERR_INIT;
 
 	if (runner_stop(s->st, name, false, STOP_MS, &one))
-		tell(s, "runner '%s': not ended: %s", name, one.msg);
+		tell(&s->tell, "runner '%s': not ended: %s", name, one.msg);
 	else
-		tell(s, "runner '%s': GitHub has it no more, ended", name);
+		tell(&s->tell, "runner '%s': GitHub has it no more, ended",
+			name);
 	return forget(s, name, err);
 }
 
@@ -195,7 +184,8 @@ look_for(struct sweep *s, const char *name, int64_t id, struct err *err)
 		return -1;
 	if (again && !s->dry)
 		return end_here(s, name, err);
-	tell(s, "runner '%s': not at '%s' any more", name, s->pool->scope);
+	tell(&s->tell, "runner '%s': not at '%s' any more", name,
+		s->pool->scope);
 	return 0;
 }
 
@@ -233,7 +223,7 @@ sweep_pool(struct sweep *s, struct err *err)
 	int rc;
 
 	if (github_open(s->st, s->pool->github, &gh, &why)) {
-		tell(s, "pool '%s': %s", s->pool->name, why.msg);
+		tell(&s->tell, "pool '%s': %s", s->pool->name, why.msg);
 		return 0;
 	}
 	github_set_background(gh);
@@ -247,7 +237,7 @@ int
 orphans_sweep(struct state *st, int dry,
 	void (*told)(const char *line, void *arg), void *arg, struct err *err)
 {
-	struct sweep s = { .st = st, .dry = dry, .told = told, .arg = arg };
+	struct sweep s = { .st = st, .dry = dry, .tell = { told, arg } };
 	CLEANUP_POOLS struct pools pools = { 0 };
 	size_t i;
 

@@ -20,18 +20,6 @@
 enum { PAGE = 100, PAGES_MAX = 20 };
 #define WEEK (INT64_C(7) * 24 * 3600 * 1000)
 
-void
-poll_tell(const struct poll *p, const char *fmt, ...)
-{
-	va_list ap;
-	CLEANUP_FREE char *line = NULL;
-
-	va_start(ap, fmt);
-	line = xvasprintf(fmt, ap);
-	va_end(ap);
-	p->told(line, p->arg);
-}
-
 /* ---- one job ---- */
 
 /* REST knows more states than webhooks have actions. */
@@ -92,7 +80,7 @@ poll_take(struct poll *p, const char *repo, const struct json *job,
 		(!p->dry && db_commit(&t, err)))
 		return -1;
 	if (changed)
-		poll_tell(p, "job %" PRId64 " of '%s': %s", j.id, repo,
+		tell(&p->tell, "job %" PRId64 " of '%s': %s", j.id, repo,
 			job_state_name(j.state));
 	return 0;
 }
@@ -274,7 +262,7 @@ poll_add_repo(struct poll *p, const char *repo)
 static void
 failed(struct poll *p, const char *what, const struct err *why)
 {
-	poll_tell(p, "'%s' was not asked for jobs: %s", what, why->msg);
+	tell(&p->tell, "'%s' was not asked for jobs: %s", what, why->msg);
 	p->last = *why;
 }
 
@@ -341,7 +329,7 @@ poll_jobs(struct state *st, int dry,
 	void (*told)(const char *line, void *arg), void *arg, struct err *err)
 {
 	CLEANUP(poll_release) struct poll p = { .st = st, .dry = dry,
-		.told = told, .arg = arg, .seen = ARGV_INIT,
+		.tell = { told, arg }, .seen = ARGV_INIT,
 		.repos = ARGV_INIT, .last = ERR_INIT };
 	CLEANUP_POOLS struct pools pools = { 0 };
 	size_t i;

@@ -8,13 +8,13 @@
 #include "lib/base/argv.h"
 #include "lib/base/err.h"
 #include "lib/base/json.h"
+#include "lib/base/tell.h"
 
 struct poll {
 	struct state *st;
 	struct db *db;
 	int dry;
-	void (*told)(const char *line, void *arg);
-	void *arg;
+	struct tell tell;
 	struct github *gh; /* of the pool that is asked for */
 	const char *scope; /* likewise */
 	struct argv repos; /* "owner/name", of that scope */
@@ -22,8 +22,6 @@ struct poll {
 	struct err last; /* the last failure */
 };
 void poll_release(struct poll *p);
-void poll_tell(const struct poll *p, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
 void poll_add_repo(struct poll *p, const char *repo);
 
 /* A job of REST into the tables, as if a webhook had told of it. */

@@ -65,7 +65,7 @@ bury(struct poll *p, const char *id, const char *repo, struct err *err)
 		    (const struct db_value[]){ DB_S(id), DB_I(clock_wall()),
 			    DB_LAST }, err))
 		return -1;
-	poll_tell(p, "job %s of '%s': gone", id, repo);
+	tell(&p->tell, "job %s of '%s': gone", id, repo);
 	return 0;
 }
 

@@ -48,20 +48,6 @@ headers_of(const struct scaleset_call *call, struct argv *out)
 		argv_pushf(out, "X-ScaleSetMaxCapacity: %d", call->capacity);
 }
 
-static enum err_code
-code_of(int status)
-{
-	if (status == 401 || status == 403)
-		return ERR_AUTH;
-	if (status == 404)
-		return ERR_NOTFOUND;
-	if (status == 409)
-		return ERR_EXISTS;
-	if (status == 429)
-		return ERR_LIMIT;
-	return status >= 500 ? ERR_NET : ERR_INVALID;
-}
-
 /* The path only: what follows may be a session's name. */
 static int
 refused(const struct scaleset_call *call, const struct http_answer *a,
@@ -69,7 +55,7 @@ refused(const struct scaleset_call *call, const struct http_answer *a,
 {
 	CLEANUP_FREE char *message = answer_message(&a->body);
 
-	return err_set(err, code_of(a->status), "%s '%.*s' failed: %d: %s",
+	return err_set(err, answer_code(a->status), "%s '%.*s' failed: %d: %s",
 		call->method, (int)strcspn(call->url, "?"), call->url,
 		a->status, message);
 }

@@ -6,6 +6,7 @@
 
 #include "lib/base/argv.h"
 #include "lib/base/mem.h"
+#include "lib/base/tell.h"
 #include "lib/runner/adopt.h"
 #include "lib/runner/github.h"
 #include "lib/runner/pool.h"
@@ -18,21 +19,8 @@ struct sync {
 	struct state *st;
 	struct db *db;
 	int dry;
-	void (*told)(const char *line, void *arg);
-	void *arg;
+	struct tell tell;
 };
-
-static void __attribute__((format(printf, 2, 3)))
-tell(const struct sync *s, const char *fmt, ...)
-{
-	va_list ap;
-	CLEANUP_FREE char *line = NULL;
-
-	va_start(ap, fmt);
-	line = xvasprintf(fmt, ap);
-	va_end(ap);
-	s->told(line, s->arg);
-}
 
 static int
 names(struct db *db, const char *sql, struct argv *ret, struct err *err)
@@ -54,9 +42,10 @@ adopt(struct sync *s, const char *name)
 	bool good = !runner_adopt(s->st, name, &why);
 
 	if (good)
-		tell(s, "runner '%s': it has another one", name);
+		tell(&s->tell, "runner '%s': it has another one", name);
 	else
-		tell(s, "runner '%s': not taken over: %s", name, why.msg);
+		tell(&s->tell, "runner '%s': not taken over: %s", name,
+			why.msg);
 	return good;
 }
 
@@ -77,7 +66,7 @@ bury(struct sync *s, const char *name, struct err *err)
 		*err = ERR_INIT;
 		return 0; /* alive */
 	}
-	tell(s, "runner '%s': its supervisor is dead", name);
+	tell(&s->tell, "runner '%s': its supervisor is dead", name);
 	if (s->dry)
 		return 0;
 	if (runner_adoptable(s->db, name, &goes_on, err))
@@ -170,13 +159,14 @@ remove_ghosts(struct sync *s, struct err *err)
 		struct err one = ERR_INIT;
 
 		if (s->dry)
-			tell(s, "runner '%s': may still be at GitHub",
+			tell(&s->tell, "runner '%s': may still be at GitHub",
 				ghosts.v[i]);
 		else if (remove_one(s, ghosts.v[i], &one))
-			tell(s, "runner '%s': not removed at GitHub: %s",
+			tell(&s->tell, "runner '%s': not removed at GitHub: %s",
 				ghosts.v[i], one.msg);
 		else
-			tell(s, "runner '%s': removed at GitHub", ghosts.v[i]);
+			tell(&s->tell, "runner '%s': removed at GitHub",
+				ghosts.v[i]);
 	}
 	return 0;
 }
@@ -185,7 +175,7 @@ int
 runner_sync(struct state *st, int dry,
 	void (*told)(const char *line, void *arg), void *arg, struct err *err)
 {
-	struct sync s = { .st = st, .dry = dry, .told = told, .arg = arg };
+	struct sync s = { .st = st, .dry = dry, .tell = { told, arg } };
 
 	if (state_db(st, &s.db, err) || bury_dead(&s, err))
 		return -1;

@@ -4,6 +4,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/tell.h"
 #include "lib/runner/fleet.h"
 #include "lib/runner/runner.h"
 #include "lib/runner/stop.h"
@@ -15,8 +16,7 @@ struct trim {
 	struct state *st;
 	struct db *db;
 	bool dry;
-	void (*told)(const char *line, void *arg);
-	void *arg;
+	struct tell tell;
 };
 
 /* Those that are not up yet are the cheapest to lose. */
@@ -42,29 +42,25 @@ names_of(struct db *db, const char *pool, const char *labels, int n,
 static void
 trim_one(struct trim *t, const char *name)
 {
-	CLEANUP_FREE char *line = NULL;
 	struct err one = ERR_INIT;
 
-	if (t->dry) {
-		line = xasprintf("runner '%s': no job waits for it", name);
-	} else if (!runner_stop(t->st, name, false, 0, &one) ||
-		one.code == ERR_TIMEOUT) {
-		line = xasprintf("runner '%s': removed, no job waited for it",
+	if (t->dry)
+		tell(&t->tell, "runner '%s': no job waits for it", name);
+	else if (!runner_stop(t->st, name, false, 0, &one) ||
+		one.code == ERR_TIMEOUT)
+		tell(&t->tell, "runner '%s': removed, no job waited for it",
 			name);
-	} else if (one.code == ERR_BUSY) {
-		line = xasprintf("runner '%s': kept, it has a job", name);
-	} else {
-		line = xasprintf("runner '%s': not removed: %s", name,
-			one.msg);
-	}
-	t->told(line, t->arg);
+	else if (one.code == ERR_BUSY)
+		tell(&t->tell, "runner '%s': kept, it has a job", name);
+	else
+		tell(&t->tell, "runner '%s': not removed: %s", name, one.msg);
 }
 
 int
 fleet_trim(struct state *st, const struct fleet *f, bool dry,
 	void (*told)(const char *line, void *arg), void *arg, struct err *err)
 {
-	struct trim t = { .st = st, .dry = dry, .told = told, .arg = arg };
+	struct trim t = { .st = st, .dry = dry, .tell = { told, arg } };
 	size_t i, k;
 
 	if (state_db(st, &t.db, err))

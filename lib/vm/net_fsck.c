@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/tell.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
 #include "lib/vm/vm.h"
@@ -13,18 +14,16 @@ struct fsck {
 	struct state *st;
 	struct db *db;
 	bool dry;
-	void (*told)(const char *line, void *arg);
-	void *arg;
+	struct tell tell;
 };
 
 static int
 remove_one(const struct fsck *f, const char *tap, const char *why,
 	struct err *err)
 {
-	CLEANUP_FREE char *line = xasprintf("%s: %s", tap, why);
 	CLEANUP_JSON struct json *o = json_object();
 
-	f->told(line, f->arg);
+	tell(&f->tell, "%s: %s", tap, why);
 	if (f->dry)
 		return 0;
 	json_put_str(o, "tap", tap);
@@ -98,7 +97,7 @@ int
 net_fsck(struct state *st, bool dry,
 	void (*told)(const char *line, void *arg), void *arg, struct err *err)
 {
-	struct fsck f = { .st = st, .dry = dry, .told = told, .arg = arg };
+	struct fsck f = { .st = st, .dry = dry, .tell = { told, arg } };
 	CLEANUP_JSON struct json *spec = json_object(), *found = NULL;
 	CLEANUP_FREE char *alias = net_alias(st);
 	int64_t set_up;

@@ -11,6 +11,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
 #include "lib/base/proc.h"
+#include "lib/base/tell.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
 #include "lib/vm/lease.h"
@@ -26,21 +27,8 @@ struct setup {
 	struct db *db;
 	struct subnet subnet;
 	bool dry;
-	void (*told)(const char *line, void *arg);
-	void *arg;
+	struct tell tell;
 };
-
-static void __attribute__((format(printf, 2, 3)))
-tell(const struct setup *s, const char *fmt, ...)
-{
-	CLEANUP_FREE char *line = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	line = xvasprintf(fmt, ap);
-	va_end(ap);
-	s->told(line, s->arg);
-}
 
 /* ---- the record ---- */
 
@@ -128,7 +116,7 @@ setup_sysctl(struct setup *s, const char *name, struct err *err)
 		return -1;
 	if (!strcmp(now.s, "1"))
 		return 0;
-	tell(s, "%s: %s, now 1", what, now.s);
+	tell(&s->tell, "%s: %s, now 1", what, now.s);
 	if (s->dry)
 		return 0;
 	return record(s, what, now.s, "1", err) || sysctl_set(name, "1", err) ?
@@ -148,7 +136,7 @@ undo_sysctl(struct setup *s, const char *what, const char *before,
 		return -1;
 	if (strcmp(now.s, after) != 0)
 		return 0;
-	tell(s, "%s: %s, now %s", what, now.s, before);
+	tell(&s->tell, "%s: %s, now %s", what, now.s, before);
 	return s->dry ? 0 : sysctl_set(name, before, err);
 }
 
@@ -199,7 +187,7 @@ setup_route(struct setup *s, const char *dst, int prefix, struct err *err)
 		return -1;
 	if (there)
 		return 0;
-	tell(s, "%s: made", what);
+	tell(&s->tell, "%s: made", what);
 	if (s->dry)
 		return 0;
 	return record(s, what, NULL, "", err) ||
@@ -219,7 +207,7 @@ undo_route(struct setup *s, const char *what, struct err *err)
 		return -1;
 	if (!there)
 		return 0;
-	tell(s, "%s: removed", what);
+	tell(&s->tell, "%s: removed", what);
 	return s->dry ? 0 : net_ask("unroute", spec, NULL, err);
 }
 
@@ -253,7 +241,7 @@ setup_table(struct setup *s, struct err *err)
 		return -1;
 	if (there && !strcmp(wanted, last))
 		return 0;
-	tell(s, TABLE ": %s", there ? "renewed" : "made");
+	tell(&s->tell, TABLE ": %s", there ? "renewed" : "made");
 	if (s->dry)
 		return 0;
 	return record(s, TABLE, NULL, "", err) ||
@@ -273,7 +261,7 @@ undo_table(struct setup *s, struct err *err)
 		return -1;
 	if (!there)
 		return 0;
-	tell(s, TABLE ": removed");
+	tell(&s->tell, TABLE ": removed");
 	return s->dry ? 0 : net_ask("untable", spec, NULL, err);
 }
 
@@ -316,7 +304,7 @@ int
 net_setup(struct state *st, bool dry,
 	void (*told)(const char *line, void *arg), void *arg, struct err *err)
 {
-	struct setup s = { .st = st, .dry = dry, .told = told, .arg = arg };
+	struct setup s = { .st = st, .dry = dry, .tell = { told, arg } };
 
 	if (begin(&s, err) || setup_table(&s, err))
 		return -1;
@@ -366,7 +354,7 @@ net_setup_undo(struct state *st, bool dry,
 	static const char sql[] =
 		"SELECT what, coalesce(before, ''), after, boot FROM "
 		"host_change ORDER BY id DESC";
-	struct setup s = { .st = st, .dry = dry, .told = told, .arg = arg };
+	struct setup s = { .st = st, .dry = dry, .tell = { told, arg } };
 	CLEANUP_ARGV struct argv rows = ARGV_INIT;
 	CLEANUP_ROWS struct db_rows *r = NULL;
 	size_t i;

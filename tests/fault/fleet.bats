@@ -44,7 +44,8 @@ setup() {
 	idle-timeout = 4s
 	runner-command = $ROOT/tests/fake/runner-listener run
 CONF
-	mkdir ran
+	mkdir ran tmp
+	export TMPDIR=$PWD/tmp # listeners that are killed leave theirs
 	RANDOM=$LIB_SEED
 	echo "# FLEET_SEED=$LIB_SEED" >&3
 }
