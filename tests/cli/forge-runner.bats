@@ -107,7 +107,7 @@ runners_at_github() {
 	run -0 forge-runner list --all -q '[.result, .registered_at] | tostring'
 	[ "$output" = '["error",null]' ]
 	run -3 --separate-stderr forge-runner run --pool here --place none-such
-	[[ "$stderr" == *"no place 'none-such': it is vm:IMAGE, agent:AGENT, bwrap, here, or a [place "* ]]
+	[[ "$stderr" == *"no place 'none-such': it is vm:IMAGE, agent:AGENT, garm:NAME, bwrap, here, or a [place "* ]]
 }
 
 @test "run: what a place prints before it is up is kept, and is no mark" {
