@@ -10,13 +10,15 @@
  *	bare relay SOCKET
  *		likewise over the control socket of a VM that runs
  * KEY=VALUE is what CONFIG tells the guest (lib/vm/channel.h); the clock and
- * the entropy are added here.  The channel is fd 3 of QEMU, the console fd 4.
+ * the entropy are added here.  Of QEMU the channel is fd 3, the console fd 4, the
+ * monitor fd 6, which nobody speaks to, and the memory fd 7, as `plan` has it.
  */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -52,10 +54,12 @@ ns(clockid_t clock)
 static void
 boot(char **argv)
 {
-	int a[2], b[2];
+	int a[2], b[2], c[2], memory = memfd_create("memory", MFD_CLOEXEC);
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, a) ||
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, b))
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, b) ||
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, c) ||
+		memory < 0)
 		die("socketpair");
 	hypervisor = fork();
 	if (hypervisor < 0)
@@ -64,7 +68,9 @@ boot(char **argv)
 		/* out of the way first: a pair may be 3 and 4 itself */
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) ||
 			dup2(a[1], 20) < 0 || dup2(b[1], 21) < 0 ||
-			dup2(20, 3) < 0 || dup2(21, 4) < 0)
+			dup2(c[1], 22) < 0 || dup2(memory, 23) < 0 ||
+			dup2(20, 3) < 0 || dup2(21, 4) < 0 ||
+			dup2(22, 6) < 0 || dup2(23, 7) < 0)
 			_exit(126);
 		(void)close(20);
 		(void)close(21);
