@@ -57,12 +57,12 @@ ALL_CFLAGS += -Werror
 endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 # These are loaded when they are used: archive_load.c, git2_load.c, http_curl.c,
-# output_load.c.
+# output_load.c, jq_load.c.
 # libmnl, libnftables and libldns are forge-net's alone; STREAM_LIBS belong to
 # those who speak gRPC.
 STREAM_LIBS := -lssl -lnghttp2 -lprotobuf-c
 LIBS := $(filter-out -larchive -lgit2 -lmnl -lnftables -lsmartcols $(STREAM_LIBS), \
-	$(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)) -ljq -lm
+	$(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)) -lm
 
 # What each start of a program would otherwise link anew, 2 ms of it
 # libcrypto's, is linked once, here, where the archives are installed.  Of

@@ -64,7 +64,7 @@ cmd_exec(int argc, const char **argv, struct err *err)
 	if (!n)
 		return cmd_usage(err, "exec: a command is needed");
 	if (state_open(&st, err) ||
-		image_config_of_vm(st, argv[0], &image, err))
+		image_config_defaults(st, argv[0], &image, err))
 		return EXIT_PLACE;
 	if (exec_request_make(command, &image, &env, &request, err))
 		return err->code == ERR_USAGE ? EXIT_USAGE : EXIT_PLACE;

@@ -1,17 +1,19 @@
 #include "lib/vm/image_config.h"
 
-#include <limits.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/fs.h"
 #include "lib/base/mem.h"
-#include "lib/base/parse.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
 #include "lib/vm/image_dir.h"
 #include "lib/vm/vm.h"
 #include "lib/base/banned.h"
+
+#define DEFAULTS_MAX (1u << 20)
 
 void
 image_config_release(struct image_config *c)
@@ -96,65 +98,104 @@ image_config_command(const struct image_config *c, struct argv *ret)
 		argv_push(ret, "/bin/sh");
 }
 
+/* ---- in the directory of a VM ---- */
+
+/*
+ * Before the link, which says that it is all there: user, workdir and env,
+ * each with a NUL.  Neither a database nor a parser is needed to read them,
+ * which is what a short command would spend most of its time with.
+ */
+static int
+put_defaults(int dirfd, const struct image_config *c, struct err *err)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	CLEANUP_CLOSE int fd = -1;
+	size_t i;
+
+	if (!c->user && !c->workdir && !c->env.n)
+		return 0;
+	buf_add(&b, c->user ? c->user : "",
+		(c->user ? strlen(c->user) : 0) + 1);
+	buf_add(&b, c->workdir ? c->workdir : "",
+		(c->workdir ? strlen(c->workdir) : 0) + 1);
+	for (i = 0; i < c->env.n; i++)
+		buf_add(&b, c->env.v[i], strlen(c->env.v[i]) + 1);
+	/* Not synced: it is of this life of the VM only. */
+	fd = openat(dirfd, VM_DEFAULTS,
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 || write_all(fd, b.s, b.len) ?
+		err_sys(err, "cannot write '" VM_DEFAULTS "'") :
+		0;
+}
+
 int
-image_config_link(int dirfd, const char *image, struct err *err)
+image_config_link(int dirfd, const char *image, const struct json *manifest,
+	struct err *err)
 {
 	CLEANUP_FREE char *target = xasprintf("../../image/%s", image);
+	CLEANUP_IMAGE_CONFIG struct image_config c = IMAGE_CONFIG_INIT;
 
+	image_config_read(manifest, &c);
+	if (put_defaults(dirfd, &c, err))
+		return -1;
 	return symlinkat(target, dirfd, VM_IMAGE) ?
 		err_sys(err, "cannot link '%s'", target) :
 		0;
 }
 
-/* The database takes longer to open than all else of a short command. */
-static char *
-linked_image(struct state *st, const char *vm)
+static void
+read_defaults(const struct buf *b, struct image_config *ret)
 {
-	CLEANUP_FREE char *path = xasprintf("vm/%s/" VM_IMAGE, vm);
-	struct err bad = ERR_INIT;
-	char target[PATH_MAX];
-	const char *name;
-	ssize_t n = readlinkat(state_dir(st), path, target, sizeof(target) - 1);
+	const char *p = b->s, *end = b->s + b->len;
+	int i;
 
-	if (n < 0)
-		return NULL;
-	target[n] = '\0';
-	name = strrchr(target, '/');
-	return name && !parse_name(name + 1, "image", &bad) ?
-		xstrdup(name + 1) :
-		NULL;
+	for (i = 0; p < end; i++, p += strlen(p) + 1) {
+		if (i > 1)
+			argv_push(&ret->env, p);
+		else if (*p)
+			*(i ? &ret->workdir : &ret->user) = xstrdup(p);
+	}
 }
 
-static int
-find_image(struct state *st, const char *vm, char **ret, struct err *err)
+int
+image_config_defaults(struct state *st, const char *vm,
+	struct image_config *ret, struct err *err)
 {
-	CLEANUP_JSON struct json *row = NULL;
-	struct db *db;
+	CLEANUP_FREE char *dir = xasprintf("vm/%s", vm);
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	CLEANUP_CLOSE int fd = openat(state_dir(st), dir,
+		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct err none = ERR_INIT;
 
-	*ret = linked_image(st, vm);
-	if (*ret)
+	/* Of one that does not run, or is none, the database knows more. */
+	if (fd < 0 || faccessat(fd, VM_IMAGE, F_OK, AT_SYMLINK_NOFOLLOW))
+		return image_config_of_vm(st, vm, ret, err);
+	if (!fs_read(fd, VM_DEFAULTS, DEFAULTS_MAX, &b, &none)) {
+		read_defaults(&b, ret);
 		return 0;
-	if (state_db(st, &db, err) || vm_show(db, vm, &row, err))
-		return -1;
-	*ret = xstrdup(json_str(row, "image", ""));
-	return 0;
+	}
+	if (none.code == ERR_NOTFOUND)
+		return 0;
+	*err = none;
+	return -1;
 }
 
 int
 image_config_of_vm(struct state *st, const char *vm, struct image_config *ret,
 	struct err *err)
 {
-	CLEANUP_JSON struct json *m = NULL;
-	CLEANUP_FREE char *image = NULL;
+	CLEANUP_JSON struct json *row = NULL, *m = NULL;
 	CLEANUP_CLOSE int dirfd = -1;
 	struct err gone = ERR_INIT;
+	struct db *db;
 
-	if (find_image(st, vm, &image, err))
+	if (state_db(st, &db, err) || vm_show(db, vm, &row, err))
 		return -1;
 	dirfd = image_dir_open(st, err);
 	if (dirfd < 0)
 		return -1;
-	if (!image_manifest(dirfd, image, false, &m, &gone))
+	if (!image_manifest(dirfd, json_str(row, "image", ""), false, &m,
+		    &gone))
 		image_config_read(m, ret);
 	return 0;
 }

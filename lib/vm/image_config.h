@@ -38,9 +38,21 @@ void image_config_list(const struct json *j, const char *key,
 /* What runs when nobody says: entrypoint and cmd, at last /bin/sh. */
 void image_config_command(const struct image_config *c, struct argv *ret);
 
-/* In vm/NAME of one that runs: a link to its image. */
+/*
+ * In vm/NAME of one that runs: a link to its image and, unless the image says
+ * nothing, user, workdir and env for its commands.
+ */
 #define VM_IMAGE "image"
-int image_config_link(int dirfd, const char *image, struct err *err)
+#define VM_DEFAULTS "defaults"
+int image_config_link(int dirfd, const char *image,
+	const struct json *manifest, struct err *err)
+	__attribute__((warn_unused_result));
+/*
+ * These, without entrypoint and cmd; of one that does not run as
+ * image_config_of_vm().
+ */
+int image_config_defaults(struct state *st, const char *vm,
+	struct image_config *ret, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*

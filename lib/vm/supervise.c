@@ -338,7 +338,7 @@ remove_files(struct supervisor *s, struct err *err)
 {
 	static const char *const files[] = { "ctl.sock", "api.sock",
 		VSOCK_FILE, VSOCK_FILE CHANNEL_VSOCK_SUFFIX,
-		"firecracker.json", VM_IMAGE };
+		"firecracker.json", VM_IMAGE, VM_DEFAULTS };
 	size_t i;
 
 	if (!s->boot->spec.keep)

@@ -31,7 +31,8 @@ directory_open(struct supervisor *s, struct err *err)
 		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->dir < 0)
 		return err_sys(err, "cannot open '%s'", path);
-	return image_config_link(s->dir, s->boot->spec.image, err) ||
+	return image_config_link(s->dir, s->boot->spec.image,
+		       s->image.manifest, err) ||
 			console_open(&s->console, s->dir, err) ||
 			clients_listen(s, err) ?
 		-1 :
