@@ -5,6 +5,7 @@
 
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
+#include "lib/runner/gitea.h"
 #include "lib/state/config.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
@@ -57,6 +58,22 @@ read_api(struct config *c, struct github *gh)
 	while (n && api[n - 1] == '/')
 		n--;
 	gh->api = xstrndup(api, n);
+}
+
+static int
+read_kind(struct config *c, struct github *gh, struct err *err)
+{
+	const char *kind = config_str(c, "github", gh->name, "kind", "github");
+
+	gh->gitea = !strcmp(kind, "gitea");
+	if (!gh->gitea && strcmp(kind, "github") != 0)
+		return err_set(err, ERR_INVALID,
+			"github '%s': kind '%.20s' is not github or gitea",
+			gh->name, kind);
+	if (gh->gitea && !config_str(c, "github", gh->name, "api", NULL))
+		return err_set(err, ERR_INVALID,
+			"github '%s' is a Gitea and has no api", gh->name);
+	return 0;
 }
 
 static char *
@@ -125,6 +142,12 @@ github_set_cancel(struct github *gh, int fd)
 	gh->cancel = fd;
 }
 
+bool
+github_is_gitea(const struct github *gh)
+{
+	return gh->gitea;
+}
+
 const char *
 github_name(const struct github *gh)
 {
@@ -165,7 +188,7 @@ github_open_later(struct state *st, const char *name, struct github **ret,
 	if (state_config(st, &c, err) || choose(c, name, &gh->name, err))
 		return -1;
 	read_api(c, gh);
-	if (read_who(c, gh, err) ||
+	if (read_kind(c, gh, err) || read_who(c, gh, err) ||
 		config_bool(c, "github", gh->name, "pace",
 			has_pace(gh->api), &gh->pace, err))
 		return -1;
@@ -248,6 +271,9 @@ github_jit(struct github *gh, const char *scope, const char *name,
 		.retry = GITHUB_RETRY_503, .rate = RATE_MINT };
 	CLEANUP_JSON struct json *body = json_object(), *j = NULL;
 
+	if (gh->gitea)
+		return gitea_register(gh, scope, name, labels, ret_id, ret_jit,
+			err);
 	json_put_str(body, "name", name);
 	json_put_int(body, "runner_group_id", group ? group : 1);
 	json_put(body, "labels", json_get(labels, ""));
@@ -266,6 +292,8 @@ github_runner_find(struct github *gh, const char *scope, const char *name,
 	CLEANUP_JSON struct json *j = NULL;
 	CLEANUP_BUF struct buf rest = BUF_INIT;
 
+	if (gh->gitea)
+		return gitea_find(gh, scope, name, ret, err);
 	buf_adds(&rest, "/actions/runners?per_page=100&name=");
 	http_escape(&rest, name);
 	if (get_scope(gh, scope, rest.s, &j, err))
@@ -297,6 +325,8 @@ github_runner_remove(struct github *gh, const char *scope, int64_t id,
 	CLEANUP_JSON struct json *j = NULL;
 	struct err why = ERR_INIT;
 
+	if (gh->gitea)
+		return gitea_remove(gh, scope, id, err);
 	if (!call_scope(gh, scope, &call, rest, &j, &why) ||
 		why.code == ERR_NOTFOUND)
 		return 0;

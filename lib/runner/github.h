@@ -68,6 +68,8 @@ int scope_check(const char *s, struct err *err)
 	__attribute__((warn_unused_result));
 
 bool github_is_app(const struct github *gh); /* not a token */
+/* Runners are act_runner, and github_jit() makes what that takes: gitea.h. */
+bool github_is_gitea(const struct github *gh);
 
 struct github_runner {
 	int64_t id;

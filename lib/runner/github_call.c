@@ -91,7 +91,8 @@ add_headers(const struct github_call *call, struct argv *out)
 {
 	argv_push(out, "Accept: application/vnd.github+json");
 	argv_push(out, "X-GitHub-Api-Version: 2022-11-28");
-	argv_pushf(out, "Authorization: Bearer %s", call->bearer);
+	if (call->bearer)
+		argv_pushf(out, "Authorization: Bearer %s", call->bearer);
 	if (call->body)
 		argv_push(out, "Content-Type: application/json");
 	if (call->etag)
@@ -102,7 +103,8 @@ static int
 request(struct github *gh, const struct github_call *call,
 	struct http_answer *ret, struct err *err)
 {
-	CLEANUP_FREE char *url = xasprintf("%s%s", gh->api, call->path);
+	CLEANUP_FREE char *url = xasprintf("%s%s",
+		call->base ? call->base : gh->api, call->path);
 	CLEANUP(cleanup_secrets) struct argv headers = ARGV_INIT;
 	CLEANUP_BUF struct buf body = BUF_INIT;
 	struct http_request q = { .method = call->method, .url = url,

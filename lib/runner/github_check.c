@@ -70,6 +70,15 @@ credentials(struct check *c)
 			json_str(r.json, "slug", "?"));
 		return true;
 	}
+	if (github_is_gitea(c->gh)) {
+		if (github_get(c->gh, NULL, "/version", NULL, &r, &why)) {
+			tell(c, "credentials", BAD, "%s", why.msg);
+			return false;
+		}
+		tell(c, "credentials", GOOD, "a token, at Gitea %.40s",
+			json_str(r.json, "version", "?"));
+		return true;
+	}
 	/* Answered without a token, too, but refused with a wrong one. */
 	if (github_rate(c->gh, &rate, &why)) {
 		tell(c, "credentials", BAD, "%s", why.msg);
@@ -211,7 +220,7 @@ check_pool(struct check *c, const struct pool *p, bool first)
 			"/actions/runners?per_page=1", repo ?
 			"administration: write" :
 			"organization_self_hosted_runners: write");
-	if (first && repo && !p->scale_set)
+	if (first && repo && !p->scale_set && !github_is_gitea(c->gh))
 		try_path(c, "jobs", p->scope, "/actions/runs?per_page=1",
 			"actions: read");
 	if (p->group)

@@ -7,6 +7,7 @@
  *	github_auth.c		whose token it carries
  *	github_answer.c		JSON of an answer to what it means
  *	github_get.c		the calls by path, conditional ones among them
+ *	gitea.h			what a Gitea does otherwise
  *	rate.h			when a call may be made
  */
 #ifndef FORGE_RUNNER_GITHUB_INTERNAL_H
@@ -28,6 +29,7 @@ struct github {
 	int64_t configured; /* installation-id, or 0 */
 	int64_t patience; /* ms to wait for our turn */
 	bool background, pace;
+	bool gitea;
 	int cancel; /* readable: give up waiting; -1: none */
 	int64_t skew; /* ms that GitHub's clock is ahead of ours */
 
@@ -46,6 +48,7 @@ enum github_retry {
 struct github_call {
 	const char *method;
 	const char *path; /* from the api base on, "/repos/..." */
+	const char *base; /* instead of that; or NULL */
 	const struct json *body; /* or NULL */
 	enum github_retry retry;
 	enum rate_kind rate;

@@ -116,7 +116,8 @@ look_at_page(struct sweep *s, const char *account, int page, size_t *ret_n,
 	struct err *err)
 {
 	CLEANUP_FREE char *path = xasprintf("/%s/actions/runners?per_page=%d"
-		"&page=%d", account, PAGE, page);
+		"&page=%d%s", account, PAGE, page,
+		github_is_gitea(s->gh) ? "&limit=50" : "");
 	CLEANUP_REPLY struct github_reply r = GITHUB_REPLY_INIT;
 	CLEANUP_JSON struct json *list = NULL;
 	struct err why = ERR_INIT;
@@ -148,7 +149,8 @@ sweep_github(struct sweep *s, struct err *err)
 
 	if (github_account(s->pool->scope, &account, err))
 		return -1;
-	for (page = 1; n == PAGE && page <= PAGES_MAX; page++)
+	for (page = 1; page <= PAGES_MAX && (n == PAGE ||
+		(n && github_is_gitea(s->gh))); page++)
 		if (look_at_page(s, account, page, &n, err))
 			return -1;
 	return 0;

@@ -295,6 +295,8 @@ poll_pool(struct poll *p, const struct pool *pool)
 		failed(p, pool->scope, &one);
 		return;
 	}
+	if (github_is_gitea(gh))
+		return; /* lists its jobs otherwise */
 	github_set_background(gh);
 	p->gh = gh;
 	if (list_repos(p, &one))

@@ -58,7 +58,6 @@ pool_defaults(struct pool *ret)
 	ret->idle_timeout = 30 * minute;
 	ret->register_timeout = 2 * minute;
 	ret->job_timeout = 360 * minute;
-	ret->command = xstrdup("/opt/actions-runner/bin/Runner.Listener run");
 	ret->prefix = xstrdup("forge");
 }
 

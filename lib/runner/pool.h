@@ -42,7 +42,8 @@ struct pool {
 	int64_t register_timeout; /* ms */
 	int64_t job_timeout; /* ms */
 	int64_t hold; /* ms that a failed one's place is kept; 0: not */
-	char *command; /* what runs in the place, split at white space */
+	char *command; /* what runs in the place, split at white space; or
+			* NULL: as the server's listener is called */
 	char *group; /* runner group, or NULL */
 	/* Of a pool that is a runner scale set: then sets has one, of the
 	 * label "scale-set:NAME", and these are the labels at GitHub. */

@@ -375,6 +375,8 @@ scan_section(struct scan *s, const struct pools *pools, const char *name,
 		problem(bad, name, "the section", &one);
 		return;
 	}
+	if (github_is_gitea(gh))
+		return; /* keeps no record that could be read */
 	github_set_background(gh);
 	s->gh = gh;
 	if (!github_is_app(gh))

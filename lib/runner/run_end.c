@@ -82,8 +82,9 @@ static void
 judge(struct run *r, int status)
 {
 	enum runner_result hint = runner_result_of(status);
-	/* These say that it is over, not how. */
-	bool mute = hint == RUNNER_UNUSED && place_is_far(r->pool->place);
+	/* These, and act_runner, say that it is over, not how. */
+	bool mute = hint == RUNNER_UNUSED && (place_is_far(r->pool->place) ||
+		(r->gh && github_is_gitea(r->gh)));
 	struct err err = ERR_INIT;
 
 	r->judged = true;

@@ -10,6 +10,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/runner/github.h"
 #include "lib/runner/place.h"
 #include "lib/runner/runner.h"
 #include "lib/base/banned.h"
@@ -36,6 +37,24 @@ static const char script[] =
 	"[ ! -d \"$d/_diag\" ] || tar -C \"$d\" -cf - _diag 2>/dev/null | "
 	"gzip -c | base64; echo \"$0 .\"; done; exit \"$s\"";
 
+/* The same of act_runner, which reads its registration from a file. */
+static const char gitea_script[] =
+	"echo \"$0\"; IFS= read -r c || exit 125; "
+	"d=$(mktemp -d) && cd \"$d\" || exit 125; "
+	"printf %s \"$c\" | base64 -d >.runner || exit 125; c=; "
+	"p=; trap '[ -z \"$p\" ] || kill -TERM \"$p\" 2>/dev/null' TERM INT; "
+	"\"$@\" </dev/null & p=$!; "
+	"while :; do wait \"$p\"; s=$?; kill -0 \"$p\" 2>/dev/null || break; "
+	"done; cd /; rm -rf \"$d\"; echo \"$0 $s\"; "
+	"while read -r w && [ \"$w\" = diag ]; do echo \"$0 .\"; done; "
+	"exit \"$s\"";
+
+static bool
+at_gitea(const struct run *r)
+{
+	return r->gh && github_is_gitea(r->gh);
+}
+
 int
 place_start(struct run *r, struct err *err)
 {
@@ -47,6 +66,10 @@ place_start(struct run *r, struct err *err)
 	int fds[2];
 
 	r->mark = xasprintf("forge-place-ready-%s", random);
+	if (at_gitea(r) && place_is_far(place.place))
+		return err_set(err, ERR_USAGE, "'%s' runs GitHub's listener, "
+			"and github '%s' is a Gitea", place.place,
+			github_name(r->gh));
 	place.mark = r->mark;
 	place.labels = r->labels;
 	place.scope = r->pool->scope;
@@ -55,9 +78,12 @@ place_start(struct run *r, struct err *err)
 	place.adopt = r->adopted;
 	if (place_prefix(r->st, &place, &p.argv, err))
 		return -1;
-	argv_pushv(&p.argv, (const char *[]){ "sh", "-c", script, r->mark,
-				    NULL });
-	argv_split(&p.argv, r->pool->command);
+	argv_pushv(&p.argv, (const char *[]){ "sh", "-c",
+				    at_gitea(r) ? gitea_script : script,
+				    r->mark, NULL });
+	argv_split(&p.argv, r->pool->command ? r->pool->command :
+			at_gitea(r) ? "act_runner daemon" :
+		"/opt/actions-runner/bin/Runner.Listener run");
 	if (pipe2(fds, O_CLOEXEC))
 		return err_sys(err, "cannot make a pipe");
 	r->output = fds[0];

@@ -56,6 +56,13 @@ record(struct db *db, const char *version, struct err *err)
 	return db_run(db, sql, NULL, err, DB_S(version), DB_I(clock_wall()));
 }
 
+/* No answer: the next question is as far away as after one. */
+static int
+note_failure(struct db *db, struct err *err)
+{
+	return record(db, "0.0.0", err);
+}
+
 static int
 ask(struct state *st, struct db *db, const struct pool *pool,
 	struct err *err)
@@ -69,6 +76,8 @@ ask(struct state *st, struct db *db, const struct pool *pool,
 	if (github_open(st, pool->github, &gh, err) ||
 		github_account(pool->scope, &account, err))
 		return -1;
+	if (github_is_gitea(gh))
+		return note_failure(db, err); /* it has no list of them */
 	path = xasprintf("/%s/actions/runners/downloads", account);
 	if (github_get(gh, pool->scope, path, NULL, &reply, err))
 		return -1;
@@ -82,13 +91,6 @@ ask(struct state *st, struct db *db, const struct pool *pool,
 			return record(db, version, err);
 	}
 	return 0;
-}
-
-/* No answer: the next question is as far away as after one. */
-static int
-note_failure(struct db *db, struct err *err)
-{
-	return record(db, "0.0.0", err);
 }
 
 /* ---- who is behind ---- */

@@ -22,6 +22,7 @@ const struct config_key config_keys[] = {
 	{ "forge", false, "ageing", CONFIG_DURATION },
 	{ "forge", false, "keep-runners", CONFIG_DURATION },
 
+	{ "github", true, "kind", CONFIG_STRING },
 	{ "github", true, "api", CONFIG_STRING },
 	{ "github", true, "app-id", CONFIG_STRING },
 	{ "github", true, "key-file", CONFIG_STRING },
