@@ -394,10 +394,12 @@ enroll(struct state *st, struct ca *ca, const struct enroll *e, char **ret_id,
 	struct enrolment one = { .ask = *e };
 
 	agent_enroll(st, ca, &one, 1);
+	*err = one.err;
+	if (!one.id)
+		return -1;
 	*ret_id = one.id;
 	*ret = one.cert;
-	*err = one.err;
-	return one.id ? 0 : -1;
+	return 0;
 }
 
 static void
