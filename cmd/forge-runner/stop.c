@@ -98,9 +98,8 @@ cmd_logs(int argc, const char **argv, struct err *err)
 }
 
 static void
-tell(const char *line, void *arg)
+print(const char *line)
 {
-	(void)arg;
 	puts(line);
 }
 
@@ -113,13 +112,13 @@ cmd_sync(int argc, const char **argv, struct err *err)
 	(void)argv;
 	if (state_open(&st, err))
 		return err_status(err->code);
-	if (arg_jobs ? poll_jobs(st, arg_dry, tell, NULL, err) ||
-			orphans_sweep(st, arg_dry, tell, NULL, err) ||
-			garm_orphans(st, arg_dry, tell, NULL, err) :
-		       runner_sync(st, arg_dry, tell, NULL, err) ||
-			garm_sweep(st, arg_dry, tell, NULL, err) ||
-			runner_prune(st, arg_dry, tell, NULL, err) ||
-			version_check(st, arg_dry, tell, NULL, err))
+	if (arg_jobs ? poll_jobs(st, arg_dry, print, err) ||
+			orphans_sweep(st, arg_dry, print, err) ||
+			garm_orphans(st, arg_dry, print, err) :
+		       runner_sync(st, arg_dry, print, err) ||
+			garm_sweep(st, arg_dry, print, err) ||
+			runner_prune(st, arg_dry, print, err) ||
+			version_check(st, arg_dry, print, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }
@@ -133,7 +132,7 @@ cmd_trim(int argc, const char **argv, struct err *err)
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || fleet_load(st, &fleet, err) ||
-		fleet_trim(st, &fleet, arg_dry, tell, NULL, err))
+		fleet_trim(st, &fleet, arg_dry, print, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -19,9 +19,8 @@ const struct poptOption fsck_options[] = {
 };
 
 static void
-tell(const char *line, void *arg)
+print(const char *line)
 {
-	(void)arg;
 	puts(line);
 }
 
@@ -32,10 +31,10 @@ cmd_fsck(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) || vm_fsck(st, arg_dry, tell, NULL, err) ||
-		snapshot_fsck(st, arg_dry, tell, NULL, err) ||
-		image_fsck(st, arg_dry, tell, NULL, err) ||
-		net_fsck(st, arg_dry, tell, NULL, err))
+	if (state_open(&st, err) || vm_fsck(st, arg_dry, print, err) ||
+		snapshot_fsck(st, arg_dry, print, err) ||
+		image_fsck(st, arg_dry, print, err) ||
+		net_fsck(st, arg_dry, print, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -44,7 +44,7 @@ cmd_hold(int argc, const char **argv, struct err *err)
 			return err_status(err->code);
 		until = clock_wall() + ms;
 	}
-	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err))
+	if (state_open(&st, err) || vm_repair(st, false, NULL, err))
 		return err_status(err->code);
 	return cmd_each(argc, argv, "NAME", hold_one, st);
 }

@@ -74,9 +74,8 @@ cmd_image_rm(int argc, const char **argv, struct err *err)
 }
 
 static void
-tell(const char *line, void *arg)
+print(const char *line)
 {
-	(void)arg;
 	puts(line);
 }
 
@@ -85,14 +84,14 @@ cmd_image_gc(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
 	struct image_gc gc = { .older_than = GC_AGE, .dry = arg_dry,
-		.found = tell };
+		.found = print };
 
 	(void)argc;
 	(void)argv;
 	if ((arg_older_than &&
 		    parse_duration(arg_older_than, "--older-than",
 			    &gc.older_than, err)) ||
-		state_open(&st, err) || vm_repair(st, false, NULL, NULL, err) ||
+		state_open(&st, err) || vm_repair(st, false, NULL, err) ||
 		image_collect(st, &gc, err))
 		return err_status(err->code);
 	return EXIT_OK;

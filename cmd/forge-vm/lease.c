@@ -22,7 +22,7 @@ cmd_lease_list(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err) ||
+	if (state_open(&st, err) || vm_repair(st, false, NULL, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		lease_each(st, output_emit, &p, err) || output_close(p.out, err))
 		return err_status(err->code);

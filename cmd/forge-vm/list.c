@@ -30,7 +30,7 @@ cmd_list(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err) ||
+	if (state_open(&st, err) || vm_repair(st, false, NULL, err) ||
 		state_db(st, &db, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		vm_each(db, output_emit, &p, err) || output_close(p.out, err))
@@ -47,7 +47,7 @@ cmd_show(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	if (parse_name(argv[0], "NAME", err) || state_open(&st, err) ||
-		vm_repair(st, false, NULL, NULL, err) ||
+		vm_repair(st, false, NULL, err) ||
 		state_db(st, &db, err) || vm_show(db, argv[0], &row, err))
 		return err_status(err->code);
 	if (arg_metrics) {

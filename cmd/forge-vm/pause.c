@@ -25,7 +25,7 @@ each(int argc, const char **argv,
 {
 	CLEANUP_STATE struct state *st = NULL;
 
-	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err))
+	if (state_open(&st, err) || vm_repair(st, false, NULL, err))
 		return err_status(err->code);
 	return cmd_each(argc, argv, "NAME", one, st);
 }

@@ -55,7 +55,7 @@ cmd_restart(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
 
-	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err))
+	if (state_open(&st, err) || vm_repair(st, false, NULL, err))
 		return err_status(err->code);
 	return argc ? cmd_each(argc, argv, "NAME", restart_one, st) :
 		      restart_due(st, err);

@@ -263,7 +263,7 @@ run(struct state *st, const char **command, int n, struct early *early,
 	if (!named && !boot.snapshot)
 		early_begin(st, &boot.spec, early);
 	boot.early = early;
-	if (vm_repair(st, false, NULL, NULL, err) ||
+	if (vm_repair(st, false, NULL, err) ||
 		image_open(st, boot.spec.image, &im, err))
 		return -1;
 	image_config_read(im.manifest, &config);
@@ -383,7 +383,7 @@ cmd_start(int argc, const char **argv, struct err *err)
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || make_boot(st, &boot, err) ||
-		vm_repair(st, false, NULL, NULL, err))
+		vm_repair(st, false, NULL, err))
 		return err_status(err->code);
 	boot.spec.restart = arg_restart;
 	if (!named)

@@ -20,9 +20,8 @@ const struct poptOption setup_options[] = {
 };
 
 static void
-tell(const char *line, void *arg)
+print(const char *line)
 {
-	(void)arg;
 	puts(line);
 }
 
@@ -30,14 +29,14 @@ int
 cmd_setup(int argc, const char **argv, struct err *err)
 {
 	int (*act)(struct state *st, bool dry,
-		void (*told)(const char *line, void *arg), void *arg,
+		tell_fn *told,
 		struct err *err) = arg_undo ? net_setup_undo : net_setup;
 	CLEANUP_STATE struct state *st = NULL;
 
 	(void)argc;
 	(void)argv;
-	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err) ||
-		act(st, arg_dry, tell, NULL, err))
+	if (state_open(&st, err) || vm_repair(st, false, NULL, err) ||
+		act(st, arg_dry, print, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

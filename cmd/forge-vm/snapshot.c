@@ -17,7 +17,7 @@ cmd_snapshot_take(int argc, const char **argv, struct err *err)
 	(void)argc;
 	if (parse_name(argv[0], "NAME", err) ||
 		parse_name(argv[1], "SNAPSHOT", err) || state_open(&st, err) ||
-		vm_repair(st, false, NULL, NULL, err) ||
+		vm_repair(st, false, NULL, err) ||
 		vm_snapshot(st, argv[0], argv[1], err))
 		return err_status(err->code);
 	return EXIT_OK;
@@ -67,7 +67,7 @@ cmd_snapshot_rm(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
 
-	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err))
+	if (state_open(&st, err) || vm_repair(st, false, NULL, err))
 		return err_status(err->code);
 	return cmd_each(argc, argv, "SNAPSHOT", rm_one, st);
 }

@@ -44,7 +44,7 @@ cmd_stop(int argc, const char **argv, struct err *err)
 		return err_status(err->code);
 	if (grace > 600000)
 		grace = 600000;
-	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err))
+	if (state_open(&st, err) || vm_repair(st, false, NULL, err))
 		return err_status(err->code);
 	return cmd_each(argc, argv, "NAME", stop_one, st);
 }
@@ -60,7 +60,7 @@ cmd_destroy(int argc, const char **argv, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
 
-	if (state_open(&st, err) || vm_repair(st, false, NULL, NULL, err))
+	if (state_open(&st, err) || vm_repair(st, false, NULL, err))
 		return err_status(err->code);
 	return cmd_each(argc, argv, "NAME", destroy_one, st);
 }

@@ -45,7 +45,7 @@ warm_pools(struct state *st, struct err *err)
 {
 	static const struct warm_hooks hooks = { start, told };
 
-	return vm_repair(st, false, NULL, NULL, err) ||
+	return vm_repair(st, false, NULL, err) ||
 			warm_fill(st, &hooks, err) ?
 		-1 :
 		0;

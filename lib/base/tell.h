@@ -1,22 +1,18 @@
 /*
- * tell: lines, as they come, for a caller who shows them.
+ * tell: lines for whoever looks on, about what a sweep finds and does.
  *
- *	struct tell t = { told, arg };
- *	tell(&t, "runner '%s': removed", name);	told() gets the line, borrowed
- *
- * Who takes lines has told and arg as two parameters; what does the work keeps
- * them together in this.
+ *	static void print(const char *line) { puts(line); }
+ *	...
+ *	vm_fsck(st, dry, print, err);	in it: tell_line(told, "VM...", ...)
  */
 #ifndef FORGE_BASE_TELL_H
 #define FORGE_BASE_TELL_H
 
-struct tell {
-	void (*told)(const char *line, void *arg);
-	void *arg;
-};
+/* line: without a newline, only for the time of the call. */
+typedef void tell_fn(const char *line);
 
-/* The line is without a newline, and gone when told() returns. */
-void tell(const struct tell *t, const char *fmt, ...)
+/* told NULL: nobody looks on. */
+void tell_line(tell_fn *told, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "lib/base/json.h"
 #include "lib/runner/decide.h"
+#include "lib/base/tell.h"
 
 struct state;
 
@@ -62,7 +63,7 @@ int fleet_act(struct state *st, const struct fleet *f, struct err *err)
  * nothing is done.
  */
 int fleet_trim(struct state *st, const struct fleet *f, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+	tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* One object for each pool: {"name","scope","place","labels","queued",

@@ -12,6 +12,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
 #include "lib/base/proc.h"
+#include "lib/base/tell.h"
 #include "lib/net/http.h"
 #include "lib/runner/garm.h"
 #include "lib/state/state.h"

@@ -5,6 +5,7 @@
 
 #include "lib/base/argv.h"
 #include "lib/base/mem.h"
+#include "lib/base/tell.h"
 #include "lib/runner/garm_call.h"
 #include "lib/runner/instance.h"
 #include "lib/runner/pool.h"
@@ -18,23 +19,10 @@ struct sweep {
 	struct state *st;
 	struct db *db;
 	int dry;
-	void (*told)(const char *line, void *arg);
-	void *arg;
+	tell_fn *told;
 	struct garm g;
 	char *pool; /* its id */
 };
-
-static void __attribute__((format(printf, 2, 3)))
-tell(const struct sweep *s, const char *fmt, ...)
-{
-	CLEANUP_FREE char *line = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	line = xvasprintf(fmt, ap);
-	va_end(ap);
-	s->told(line, s->arg);
-}
 
 /* ---- by name ---- */
 
@@ -99,26 +87,28 @@ sweep_row(struct sweep *s, const char *name, struct err *err)
 	if (instance_get(s->db, name, &row, err))
 		return -1;
 	if (s->dry)
-		tell(s, "runner '%s': garm '%s' may still have its instance",
+		tell_line(s->told,
+			"runner '%s': garm '%s' may still have its instance",
 			name, row.place);
 	else if (delete_of(s, &row, &one))
-		tell(s, "runner '%s': its instance is not deleted: %s", name,
-			one.msg);
+		tell_line(s->told,
+			"runner '%s': its instance is not deleted: %s",
+			name, one.msg);
 	else
-		tell(s, "runner '%s': its instance at garm '%s' is deleted",
+		tell_line(s->told,
+			"runner '%s': its instance at garm '%s' is deleted",
 			name, row.place);
 	return 0;
 }
 
 int
-garm_sweep(struct state *st, int dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+garm_sweep(struct state *st, int dry, tell_fn *told, struct err *err)
 {
 	static const char sql[] =
 		"SELECT i.name FROM instance i LEFT JOIN runner r "
 		"ON r.name = i.name WHERE r.name IS NULL OR "
 		"(r.state = 'done' AND r.registered = 0)";
-	struct sweep s = { .st = st, .dry = dry, .told = told, .arg = arg };
+	struct sweep s = { .st = st, .dry = dry, .told = told };
 	CLEANUP_ARGV struct argv names = ARGV_INIT;
 	CLEANUP_ROWS struct db_rows *rows = NULL;
 	size_t i;
@@ -152,15 +142,18 @@ look_at(const struct garm_instance *i, void *arg)
 		return 0; /* not known now */
 	err = ERR_INIT;
 	if (twice_seen(s->db, key, s->dry, &again, &err)) {
-		tell(s, "garm '%s': %s", s->g.name, err.msg);
+		tell_line(s->told, "garm '%s': %s", s->g.name, err.msg);
 	} else if (!again || s->dry) {
-		tell(s, "instance '%s': at garm '%s', and not known here",
+		tell_line(s->told,
+			"instance '%s': at garm '%s', and not known here",
 			i->name, s->g.name);
 	} else if (garm_delete(&s->g, s->pool, i->id, &err) ||
 		twice_forget(s->db, key, &err)) {
-		tell(s, "instance '%s': not deleted: %s", i->name, err.msg);
+		tell_line(s->told, "instance '%s': not deleted: %s",
+			i->name, err.msg);
 	} else {
-		tell(s, "instance '%s': not known here, deleted at garm '%s'",
+		tell_line(s->told,
+			"instance '%s': not known here, deleted at garm '%s'",
 			i->name, s->g.name);
 	}
 	return 0;
@@ -174,7 +167,7 @@ list_pool(struct sweep *s, const char *pool)
 	free(s->pool);
 	s->pool = garm_pool_id(&s->g, pool);
 	if (garm_list(&s->g, s->pool, look_at, s, &err))
-		tell(s, "%s", err.msg);
+		tell_line(s->told, "%s", err.msg);
 }
 
 static void
@@ -190,10 +183,9 @@ list_place(struct sweep *s, const struct pools *pools)
 }
 
 int
-garm_orphans(struct state *st, int dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+garm_orphans(struct state *st, int dry, tell_fn *told, struct err *err)
 {
-	struct sweep s = { .st = st, .dry = dry, .told = told, .arg = arg };
+	struct sweep s = { .st = st, .dry = dry, .told = told };
 	CLEANUP_ARGV struct argv names = ARGV_INIT;
 	CLEANUP_POOLS struct pools pools = { 0 };
 	struct config *c;
@@ -207,7 +199,7 @@ garm_orphans(struct state *st, int dry,
 		struct err why = ERR_INIT;
 
 		if (garm_load(st, names.v[i], &s.g, &why))
-			tell(&s, "%s", why.msg);
+			tell_line(s.told, "%s", why.msg);
 		else
 			list_place(&s, &pools);
 		garm_release(&s.g);

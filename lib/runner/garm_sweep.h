@@ -15,17 +15,16 @@
 #define FORGE_RUNNER_GARM_SWEEP_H
 
 #include "lib/base/err.h"
+#include "lib/base/tell.h"
 
 struct db;
 struct garm;
 struct instance;
 struct state;
 
-int garm_sweep(struct state *st, int dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int garm_sweep(struct state *st, int dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
-int garm_orphans(struct state *st, int dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int garm_orphans(struct state *st, int dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* Learn and note row's provider_id by its name; ERR_NOTFOUND. */

@@ -21,7 +21,7 @@ struct sweep {
 	struct state *st;
 	struct db *db;
 	int dry;
-	struct tell tell;
+	tell_fn *told;
 	const struct pool *pool;
 	struct github *gh;
 };
@@ -96,17 +96,18 @@ look_at(struct sweep *s, const struct json *row, struct err *err)
 	if (seen_before(s, name, &again, err))
 		return -1;
 	if (!again || s->dry) {
-		tell(&s->tell, "runner '%s': at '%s', and not known here", name,
-			s->pool->scope);
+		tell_line(s->told, "runner '%s': at '%s', and not known here",
+			name, s->pool->scope);
 		return 0;
 	}
 	if (github_runner_remove(s->gh, s->pool->scope,
 			json_int(row, "id", 0), &one)) {
-		tell(&s->tell, "runner '%s': not removed at GitHub: %s", name,
-			one.msg);
+		tell_line(s->told, "runner '%s': not removed at GitHub: %s",
+			name, one.msg);
 		return 0;
 	}
-	tell(&s->tell, "runner '%s': not known here, removed at GitHub", name);
+	tell_line(s->told, "runner '%s': not known here, removed at GitHub",
+		name);
 	return forget(s, name, err);
 }
 
@@ -125,7 +126,7 @@ look_at_page(struct sweep *s, const char *account, int page, size_t *ret_n,
 
 	*ret_n = 0;
 	if (github_get(s->gh, s->pool->scope, path, NULL, &r, &why)) {
-		tell(&s->tell, "'%s' was not asked for runners: %s",
+		tell_line(s->told, "'%s' was not asked for runners: %s",
 			s->pool->scope, why.msg);
 		return 0;
 	}
@@ -164,9 +165,9 @@ end_here(struct sweep *s, const char *name, struct err *err)
 	struct err one = ERR_INIT;
 
 	if (runner_stop(s->st, name, false, STOP_MS, &one))
-		tell(&s->tell, "runner '%s': not ended: %s", name, one.msg);
+		tell_line(s->told, "runner '%s': not ended: %s", name, one.msg);
 	else
-		tell(&s->tell, "runner '%s': GitHub has it no more, ended",
+		tell_line(s->told, "runner '%s': GitHub has it no more, ended",
 			name);
 	return forget(s, name, err);
 }
@@ -186,8 +187,8 @@ look_for(struct sweep *s, const char *name, int64_t id, struct err *err)
 		return -1;
 	if (again && !s->dry)
 		return end_here(s, name, err);
-	tell(&s->tell, "runner '%s': not at '%s' any more", name,
-		s->pool->scope);
+	tell_line(s->told, "runner '%s': not at '%s' any more",
+		name, s->pool->scope);
 	return 0;
 }
 
@@ -225,7 +226,7 @@ sweep_pool(struct sweep *s, struct err *err)
 	int rc;
 
 	if (github_open(s->st, s->pool->github, &gh, &why)) {
-		tell(&s->tell, "pool '%s': %s", s->pool->name, why.msg);
+		tell_line(s->told, "pool '%s': %s", s->pool->name, why.msg);
 		return 0;
 	}
 	github_set_background(gh);
@@ -236,10 +237,9 @@ sweep_pool(struct sweep *s, struct err *err)
 }
 
 int
-orphans_sweep(struct state *st, int dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+orphans_sweep(struct state *st, int dry, tell_fn *told, struct err *err)
 {
-	struct sweep s = { .st = st, .dry = dry, .tell = { told, arg } };
+	struct sweep s = { .st = st, .dry = dry, .told = told };
 	CLEANUP_POOLS struct pools pools = { 0 };
 	size_t i;
 

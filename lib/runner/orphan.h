@@ -11,6 +11,7 @@
 #define FORGE_RUNNER_ORPHAN_H
 
 #include "lib/base/err.h"
+#include "lib/base/tell.h"
 
 struct state;
 
@@ -19,8 +20,7 @@ struct state;
  * could not be asked; -1 is for the database and the configuration only.
  * With dry set, only tell.
  */
-int orphans_sweep(struct state *st, int dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int orphans_sweep(struct state *st, int dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -8,6 +8,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
+#include "lib/base/tell.h"
 #include "lib/runner/etag.h"
 #include "lib/runner/github.h"
 #include "lib/runner/job.h"
@@ -80,7 +81,7 @@ poll_take(struct poll *p, const char *repo, const struct json *job,
 		(!p->dry && db_commit(&t, err)))
 		return -1;
 	if (changed)
-		tell(&p->tell, "job %" PRId64 " of '%s': %s", j.id, repo,
+		tell_line(p->told, "job %" PRId64 " of '%s': %s", j.id, repo,
 			job_state_name(j.state));
 	return 0;
 }
@@ -262,7 +263,7 @@ poll_add_repo(struct poll *p, const char *repo)
 static void
 failed(struct poll *p, const char *what, const struct err *why)
 {
-	tell(&p->tell, "'%s' was not asked for jobs: %s", what, why->msg);
+	tell_line(p->told, "'%s' was not asked for jobs: %s", what, why->msg);
 	p->last = *why;
 }
 
@@ -327,11 +328,10 @@ asked_before(const struct pools *pools, size_t at)
 }
 
 int
-poll_jobs(struct state *st, int dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+poll_jobs(struct state *st, int dry, tell_fn *told, struct err *err)
 {
 	CLEANUP(poll_release) struct poll p = { .st = st, .dry = dry,
-		.tell = { told, arg }, .seen = ARGV_INIT,
+		.told = told, .seen = ARGV_INIT,
 		.repos = ARGV_INIT, .last = ERR_INIT };
 	CLEANUP_POOLS struct pools pools = { 0 };
 	size_t i;

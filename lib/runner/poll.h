@@ -15,6 +15,7 @@
 #define FORGE_RUNNER_POLL_H
 
 #include "lib/base/err.h"
+#include "lib/base/tell.h"
 
 struct state;
 
@@ -23,8 +24,7 @@ struct state;
  * for each repository or section that could not be asked; then the rest is
  * done all the same, and the result is -1 with the last such error.
  */
-int poll_jobs(struct state *st, int dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int poll_jobs(struct state *st, int dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "lib/base/argv.h"
 #include "lib/base/err.h"
+#include "lib/base/tell.h"
 #include "lib/base/json.h"
 #include "lib/base/tell.h"
 
@@ -14,7 +15,7 @@ struct poll {
 	struct state *st;
 	struct db *db;
 	int dry;
-	struct tell tell;
+	tell_fn *told;
 	struct github *gh; /* of the pool that is asked for */
 	const char *scope; /* likewise */
 	struct argv repos; /* "owner/name", of that scope */

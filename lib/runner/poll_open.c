@@ -9,6 +9,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/base/tell.h"
 #include "lib/runner/github.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
@@ -65,7 +66,7 @@ bury(struct poll *p, const char *id, const char *repo, struct err *err)
 		    (const struct db_value[]){ DB_S(id), DB_I(clock_wall()),
 			    DB_LAST }, err))
 		return -1;
-	tell(&p->tell, "job %s of '%s': gone", id, repo);
+	tell_line(p->told, "job %s of '%s': gone", id, repo);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include "lib/base/argv.h"
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
+#include "lib/base/tell.h"
 #include "lib/runner/runner.h"
 #include "lib/state/config.h"
 #include "lib/state/db.h"
@@ -28,8 +29,7 @@ old_ones(struct db *db, int64_t before, struct argv *ret, struct err *err)
 }
 
 int
-runner_prune(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+runner_prune(struct state *st, bool dry, tell_fn *told, struct err *err)
 {
 	CLEANUP_ARGV struct argv names = ARGV_INIT;
 	struct config *c;
@@ -43,19 +43,17 @@ runner_prune(struct state *st, bool dry,
 		old_ones(db, clock_wall() - keep, &names, err))
 		return -1;
 	for (i = 0; i < names.n; i++) {
-		CLEANUP_FREE char *line = NULL;
 		struct err one = ERR_INIT;
 
 		if (!dry && runner_forget(st, names.v[i], &one)) {
 			if (one.code == ERR_NOTFOUND)
 				continue; /* another sweep was quicker */
-			line = xasprintf("runner '%s': not forgotten: %s",
+			tell_line(told, "runner '%s': not forgotten: %s",
 				names.v[i], one.msg);
 		} else {
-			line = xasprintf("runner '%s': forgotten, it is old",
+			tell_line(told, "runner '%s': forgotten, it is old",
 				names.v[i]);
 		}
-		told(line, arg);
 	}
 	return 0;
 }

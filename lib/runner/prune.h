@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include "lib/base/err.h"
+#include "lib/base/tell.h"
 
 struct state;
 
@@ -14,8 +15,7 @@ struct state;
  * Forget, at most 1,000 at a time, the runners that are done, and at GitHub
  * gone, for longer than forge.keep-runners.  With dry set, only tell.
  */
-int runner_prune(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int runner_prune(struct state *st, bool dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 
 #endif

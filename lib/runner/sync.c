@@ -19,7 +19,7 @@ struct sync {
 	struct state *st;
 	struct db *db;
 	int dry;
-	struct tell tell;
+	tell_fn *told;
 };
 
 static int
@@ -42,10 +42,10 @@ adopt(struct sync *s, const char *name)
 	bool good = !runner_adopt(s->st, name, &why);
 
 	if (good)
-		tell(&s->tell, "runner '%s': it has another one", name);
+		tell_line(s->told, "runner '%s': it has another one", name);
 	else
-		tell(&s->tell, "runner '%s': not taken over: %s", name,
-			why.msg);
+		tell_line(s->told, "runner '%s': not taken over: %s",
+			name, why.msg);
 	return good;
 }
 
@@ -66,7 +66,7 @@ bury(struct sync *s, const char *name, struct err *err)
 		*err = ERR_INIT;
 		return 0; /* alive */
 	}
-	tell(&s->tell, "runner '%s': its supervisor is dead", name);
+	tell_line(s->told, "runner '%s': its supervisor is dead", name);
 	if (s->dry)
 		return 0;
 	if (runner_adoptable(s->db, name, &goes_on, err))
@@ -159,23 +159,24 @@ remove_ghosts(struct sync *s, struct err *err)
 		struct err one = ERR_INIT;
 
 		if (s->dry)
-			tell(&s->tell, "runner '%s': may still be at GitHub",
+			tell_line(s->told,
+				"runner '%s': may still be at GitHub",
 				ghosts.v[i]);
 		else if (remove_one(s, ghosts.v[i], &one))
-			tell(&s->tell, "runner '%s': not removed at GitHub: %s",
+			tell_line(s->told,
+				"runner '%s': not removed at GitHub: %s",
 				ghosts.v[i], one.msg);
 		else
-			tell(&s->tell, "runner '%s': removed at GitHub",
+			tell_line(s->told, "runner '%s': removed at GitHub",
 				ghosts.v[i]);
 	}
 	return 0;
 }
 
 int
-runner_sync(struct state *st, int dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+runner_sync(struct state *st, int dry, tell_fn *told, struct err *err)
 {
-	struct sync s = { .st = st, .dry = dry, .tell = { told, arg } };
+	struct sync s = { .st = st, .dry = dry, .told = told };
 
 	if (state_db(st, &s.db, err) || bury_dead(&s, err))
 		return -1;

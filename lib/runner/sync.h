@@ -6,6 +6,7 @@
 #define FORGE_RUNNER_SYNC_H
 
 #include "lib/base/err.h"
+#include "lib/base/tell.h"
 
 struct state;
 struct github;
@@ -18,8 +19,7 @@ struct runner;
  * the next time.  With dry set, only tell.  told() gets a line for each.
  * Errors of single runners are told too; -1 is for the database only.
  */
-int runner_sync(struct state *st, int dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int runner_sync(struct state *st, int dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* A client for the [github] section that the runner's pool names, or for the

@@ -16,7 +16,7 @@ struct trim {
 	struct state *st;
 	struct db *db;
 	bool dry;
-	struct tell tell;
+	tell_fn *told;
 };
 
 /* Those that are not up yet are the cheapest to lose. */
@@ -45,22 +45,23 @@ trim_one(struct trim *t, const char *name)
 	struct err one = ERR_INIT;
 
 	if (t->dry)
-		tell(&t->tell, "runner '%s': no job waits for it", name);
+		tell_line(t->told, "runner '%s': no job waits for it", name);
 	else if (!runner_stop(t->st, name, false, 0, &one) ||
 		one.code == ERR_TIMEOUT)
-		tell(&t->tell, "runner '%s': removed, no job waited for it",
+		tell_line(t->told, "runner '%s': removed, no job waited for it",
 			name);
 	else if (one.code == ERR_BUSY)
-		tell(&t->tell, "runner '%s': kept, it has a job", name);
+		tell_line(t->told, "runner '%s': kept, it has a job", name);
 	else
-		tell(&t->tell, "runner '%s': not removed: %s", name, one.msg);
+		tell_line(t->told, "runner '%s': not removed: %s", name,
+			one.msg);
 }
 
 int
 fleet_trim(struct state *st, const struct fleet *f, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+	tell_fn *told, struct err *err)
 {
-	struct trim t = { .st = st, .dry = dry, .tell = { told, arg } };
+	struct trim t = { .st = st, .dry = dry, .told = told };
 	size_t i, k;
 
 	if (state_db(st, &t.db, err))

@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
+#include "lib/base/tell.h"
 #include "lib/runner/github.h"
 #include "lib/runner/pool.h"
 #include "lib/state/db.h"
@@ -119,14 +120,13 @@ behind(struct db *db, const char *version, char **ret_newest,
 }
 
 static int
-tell_old(struct db *db, const char *pool, void (*told)(const char *, void *),
-	void *arg, struct err *err)
+tell_old(struct db *db, const char *pool, tell_fn *told, struct err *err)
 {
 	static const char sql[] =
 		"SELECT version FROM runner WHERE state = 'done' AND "
 		"pool = ?1 AND version IS NOT NULL "
 		"ORDER BY done_at DESC LIMIT 1";
-	CLEANUP_FREE char *version = NULL, *newest = NULL, *line = NULL;
+	CLEANUP_FREE char *version = NULL, *newest = NULL;
 	int64_t since;
 
 	if (db_get_text(db, &version, sql, err, DB_S(pool))) {
@@ -138,22 +138,19 @@ tell_old(struct db *db, const char *pool, void (*told)(const char *, void *),
 	if (behind(db, version, &newest, &since, err))
 		return -1;
 	if (version_compare(version, VERSION_LEAST) < 0)
-		line = xasprintf("pool '%s': its listener %s is older than "
+		tell_line(told, "pool '%s': its listener %s is older than "
 			VERSION_LEAST ", the oldest that GitHub takes: make "
 			"its image anew", pool, version);
 	else if (since > VERSION_WARN)
-		line = xasprintf("pool '%s': its listener %s is %lld days "
+		tell_line(told, "pool '%s': its listener %s is %lld days "
 			"behind %s, and GitHub gives it no jobs after 30: "
 			"make its image anew", pool, version,
 			(long long)(since / (24 * 3600 * 1000)), newest);
-	if (line)
-		told(line, arg);
 	return 0;
 }
 
 int
-version_check(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+version_check(struct state *st, bool dry, tell_fn *told, struct err *err)
 {
 	CLEANUP_POOLS struct pools pools = { 0 };
 	struct err one = ERR_INIT;
@@ -169,15 +166,13 @@ version_check(struct state *st, bool dry,
 		return 0;
 	/* GitHub may be away: what is known is told all the same. */
 	if (!dry && ask(st, db, &pools.v[0], &one)) {
-		CLEANUP_FREE char *line = xasprintf("released listeners are "
-			"not known: %s", one.msg);
-
-		told(line, arg);
+		tell_line(told, "released listeners are not known: %s",
+			one.msg);
 		if (note_failure(db, err))
 			return -1;
 	}
 	for (i = 0; i < pools.n; i++)
-		if (tell_old(db, pools.v[i].name, told, arg, err))
+		if (tell_old(db, pools.v[i].name, told, err))
 			return -1;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "lib/base/err.h"
+#include "lib/base/tell.h"
 
 struct state;
 
@@ -34,8 +35,7 @@ bool version_of_file(const char *file, char *ret, size_t size);
  * Ask GitHub what is released, when the last answer is older than 6 hours;
  * then, or with dry set, tell of each pool that is behind for longer than VERSION_WARN.
  */
-int version_check(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int version_check(struct state *st, bool dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -111,7 +111,7 @@ vm_wait(struct state *st, const char *name, bool stopped, int64_t deadline,
 	if (state_db(st, &db, err) || event_watch_open(st, &events, err))
 		return -1;
 	for (;;) {
-		if (vm_repair(st, false, NULL, NULL, err))
+		if (vm_repair(st, false, NULL, err))
 			return -1;
 		rc = reached(db, name, stopped, known, err);
 		if (rc)

@@ -13,6 +13,7 @@
 #include "lib/base/lock.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/base/tell.h"
 #include "lib/state/db.h"
 #include "lib/state/state.h"
 #include "lib/vm/image_dir.h"
@@ -295,7 +296,6 @@ collect_one(struct state *st, const char *name, int64_t before,
 	const struct image_gc *gc, struct err *err)
 {
 	CLEANUP_CLOSE int lock = -1;
-	CLEANUP_FREE char *line = NULL;
 	struct err busy = ERR_INIT;
 	int64_t at = 0;
 	char text[16];
@@ -310,9 +310,8 @@ collect_one(struct state *st, const char *name, int64_t before,
 		return -1;
 	if (!at)
 		return 0;
-	line = xasprintf("image '%s' was not used for %s: removed", name,
+	tell_line(gc->found, "image '%s' was not used for %s: removed", name,
 		format_duration(clock_wall() - at, text, sizeof(text)));
-	gc->found(line, gc->arg);
 	return gc->dry ? 0 : discard(st, name, "not used", err);
 }
 

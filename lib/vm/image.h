@@ -19,6 +19,7 @@
 
 #include <stdint.h>
 #include "lib/base/err.h"
+#include "lib/base/tell.h"
 #include "lib/base/json.h"
 
 struct state;
@@ -64,8 +65,7 @@ int image_remove(struct state *st, const char *name, struct err *err)
 struct image_gc {
 	int64_t older_than;
 	int dry;
-	void (*found)(const char *line, void *arg);
-	void *arg;
+	tell_fn *found;
 };
 int image_collect(struct state *st, const struct image_gc *gc,
 	struct err *err) __attribute__((warn_unused_result));
@@ -75,8 +75,7 @@ int image_collect(struct state *st, const struct image_gc *gc,
  * free, directories without a row, temporary directories.  With dry set,
  * only tell.  found() gets one line each.
  */
-int image_fsck(struct state *st, int dry,
-	void (*found)(const char *line, void *arg), void *arg,
-	struct err *err) __attribute__((warn_unused_result));
+int image_fsck(struct state *st, int dry, tell_fn *found, struct err *err)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -9,6 +9,7 @@
 #include "lib/base/fs.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/base/tell.h"
 #include "lib/state/state.h"
 #include "lib/vm/image_dir.h"
 #include "lib/vm/image_tree.h"
@@ -18,8 +19,7 @@ struct fsck {
 	struct state *st;
 	int dirfd;
 	bool dry;
-	void (*found)(const char *line, void *arg);
-	void *arg;
+	tell_fn *found;
 	struct err *err;
 };
 
@@ -41,11 +41,10 @@ static int
 check_tree(const struct fsck *f, const char *name)
 {
 	int rc = image_tree_settle(f->st, name, f->dry, f->err);
-	CLEANUP_FREE char *line = xasprintf(
-		"image '%s': unpacking broke off: removed", name);
 
 	if (rc > 0)
-		f->found(line, f->arg);
+		tell_line(f->found, "image '%s': unpacking broke off: removed",
+			name);
 	return rc < 0 ? -1 : 0;
 }
 
@@ -61,7 +60,7 @@ check_image(const struct fsck *f, const char *name)
 	if (image_settle(f->st, name, f->dry, &line, f->err))
 		return -1;
 	if (line)
-		f->found(line, f->arg);
+		tell_line(f->found, "%s", line);
 	return check_tree(f, name);
 }
 
@@ -71,7 +70,7 @@ check_leftover(const struct fsck *f, const char *entry)
 {
 	const char *dot = strrchr(entry, '.');
 	struct err not_ours = ERR_INIT;
-	CLEANUP_FREE char *name = NULL, *line = NULL;
+	CLEANUP_FREE char *name = NULL;
 	CLEANUP_CLOSE int fd = -1;
 	int rc;
 
@@ -83,9 +82,8 @@ check_leftover(const struct fsck *f, const char *entry)
 	rc = lock(f, name, &fd);
 	if (rc <= 0)
 		return rc;
-	line = xasprintf("'image/%s' left by a build or removal: removed",
+	tell_line(f->found, "'image/%s' left by a build or removal: removed",
 		entry);
-	f->found(line, f->arg);
 	return f->dry ? 0 : fs_remove_tree(f->dirfd, entry, f->err);
 }
 
@@ -130,13 +128,11 @@ collect_entries(const struct fsck *f, struct argv *names, struct argv *rest)
 }
 
 int
-image_fsck(struct state *st, int dry,
-	void (*found)(const char *line, void *arg), void *arg,
-	struct err *err)
+image_fsck(struct state *st, int dry, tell_fn *found, struct err *err)
 {
 	CLEANUP_CLOSE int dirfd = image_dir_open(st, err);
 	CLEANUP_ARGV struct argv names = ARGV_INIT, rest = ARGV_INIT;
-	const struct fsck f = { st, dirfd, dry, found, arg, err };
+	const struct fsck f = { st, dirfd, dry, found, err };
 	size_t i;
 
 	if (dirfd < 0 || image_each(st, collect_row, &names, err) ||

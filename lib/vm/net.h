@@ -33,6 +33,7 @@
 #include <stdint.h>
 #include "lib/base/json.h"
 #include "lib/base/proc.h"
+#include "lib/base/tell.h"
 
 struct state;
 struct db;
@@ -94,8 +95,7 @@ int net_bury(struct db *db, const char *name, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* Taps of ours without a VM, rules without a tap: told, and with !dry removed. */
-int net_fsck(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int net_fsck(struct state *st, bool dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* forge-net VERB; ret may be NULL. */

@@ -14,7 +14,7 @@ struct fsck {
 	struct state *st;
 	struct db *db;
 	bool dry;
-	struct tell tell;
+	tell_fn *told;
 };
 
 static int
@@ -23,7 +23,7 @@ remove_one(const struct fsck *f, const char *tap, const char *why,
 {
 	CLEANUP_JSON struct json *o = json_object();
 
-	tell(&f->tell, "%s: %s", tap, why);
+	tell_line(f->told, "%s: %s", tap, why);
 	if (f->dry)
 		return 0;
 	json_put_str(o, "tap", tap);
@@ -94,10 +94,9 @@ was_set_up(struct db *db, int64_t *ret, struct err *err)
 }
 
 int
-net_fsck(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+net_fsck(struct state *st, bool dry, tell_fn *told, struct err *err)
 {
-	struct fsck f = { .st = st, .dry = dry, .tell = { told, arg } };
+	struct fsck f = { .st = st, .dry = dry, .told = told };
 	CLEANUP_JSON struct json *spec = json_object(), *found = NULL;
 	CLEANUP_FREE char *alias = net_alias(st);
 	int64_t set_up;

@@ -27,7 +27,7 @@ struct setup {
 	struct db *db;
 	struct subnet subnet;
 	bool dry;
-	struct tell tell;
+	tell_fn *told;
 };
 
 /* ---- the record ---- */
@@ -116,7 +116,7 @@ setup_sysctl(struct setup *s, const char *name, struct err *err)
 		return -1;
 	if (!strcmp(now.s, "1"))
 		return 0;
-	tell(&s->tell, "%s: %s, now 1", what, now.s);
+	tell_line(s->told, "%s: %s, now 1", what, now.s);
 	if (s->dry)
 		return 0;
 	return record(s, what, now.s, "1", err) || sysctl_set(name, "1", err) ?
@@ -136,7 +136,7 @@ undo_sysctl(struct setup *s, const char *what, const char *before,
 		return -1;
 	if (strcmp(now.s, after) != 0)
 		return 0;
-	tell(&s->tell, "%s: %s, now %s", what, now.s, before);
+	tell_line(s->told, "%s: %s, now %s", what, now.s, before);
 	return s->dry ? 0 : sysctl_set(name, before, err);
 }
 
@@ -187,7 +187,7 @@ setup_route(struct setup *s, const char *dst, int prefix, struct err *err)
 		return -1;
 	if (there)
 		return 0;
-	tell(&s->tell, "%s: made", what);
+	tell_line(s->told, "%s: made", what);
 	if (s->dry)
 		return 0;
 	return record(s, what, NULL, "", err) ||
@@ -207,7 +207,7 @@ undo_route(struct setup *s, const char *what, struct err *err)
 		return -1;
 	if (!there)
 		return 0;
-	tell(&s->tell, "%s: removed", what);
+	tell_line(s->told, "%s: removed", what);
 	return s->dry ? 0 : net_ask("unroute", spec, NULL, err);
 }
 
@@ -241,7 +241,7 @@ setup_table(struct setup *s, struct err *err)
 		return -1;
 	if (there && !strcmp(wanted, last))
 		return 0;
-	tell(&s->tell, TABLE ": %s", there ? "renewed" : "made");
+	tell_line(s->told, TABLE ": %s", there ? "renewed" : "made");
 	if (s->dry)
 		return 0;
 	return record(s, TABLE, NULL, "", err) ||
@@ -261,7 +261,7 @@ undo_table(struct setup *s, struct err *err)
 		return -1;
 	if (!there)
 		return 0;
-	tell(&s->tell, TABLE ": removed");
+	tell_line(s->told, TABLE ": removed");
 	return s->dry ? 0 : net_ask("untable", spec, NULL, err);
 }
 
@@ -301,10 +301,9 @@ setup_routing(struct setup *s, struct err *err)
 
 /* The table first: nothing is forwarded without it. */
 int
-net_setup(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+net_setup(struct state *st, bool dry, tell_fn *told, struct err *err)
 {
-	struct setup s = { .st = st, .dry = dry, .tell = { told, arg } };
+	struct setup s = { .st = st, .dry = dry, .told = told };
 
 	if (begin(&s, err) || setup_table(&s, err))
 		return -1;
@@ -348,13 +347,12 @@ refuse_in_use(struct db *db, struct err *err)
 }
 
 int
-net_setup_undo(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+net_setup_undo(struct state *st, bool dry, tell_fn *told, struct err *err)
 {
 	static const char sql[] =
 		"SELECT what, coalesce(before, ''), after, boot FROM "
 		"host_change ORDER BY id DESC";
-	struct setup s = { .st = st, .dry = dry, .tell = { told, arg } };
+	struct setup s = { .st = st, .dry = dry, .told = told };
 	CLEANUP_ARGV struct argv rows = ARGV_INIT;
 	CLEANUP_ROWS struct db_rows *r = NULL;
 	size_t i;

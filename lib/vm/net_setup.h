@@ -15,16 +15,15 @@
 
 #include <stdbool.h>
 #include "lib/base/err.h"
+#include "lib/base/tell.h"
 
 struct state;
 
 /* told gets each change; with dry none is made.  Twice is once. */
-int net_setup(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int net_setup(struct state *st, bool dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 /* ERR_BUSY while a VM has a tap. */
-int net_setup_undo(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int net_setup_undo(struct state *st, bool dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -13,6 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
 #include "lib/base/proc.h"
+#include "lib/base/tell.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
 #include "lib/state/state.h"
@@ -29,23 +30,8 @@ struct repair {
 	struct db *db;
 	bool dry;
 	bool elsewhere; /* other machines are asked as well */
-	void (*told)(const char *line, void *arg);
-	void *arg;
+	tell_fn *told;
 };
-
-static void __attribute__((format(printf, 2, 3)))
-tell(const struct repair *r, const char *fmt, ...)
-{
-	CLEANUP_FREE char *line = NULL;
-	va_list ap;
-
-	if (!r->told)
-		return;
-	va_start(ap, fmt);
-	line = xvasprintf(fmt, ap);
-	va_end(ap);
-	r->told(line, r->arg);
-}
 
 static void
 kill_process(const char *identity)
@@ -91,7 +77,7 @@ bury(struct repair *r, const char *name, const char *hypervisor,
 	/* Another machine takes its time; that is for fsck. */
 	if (d.elsewhere && !r->elsewhere)
 		return r->dry ? 0 : vm_stopping(r->db, name, err);
-	tell(r, "vm '%s': its supervisor is dead", name);
+	tell_line(r->told, "vm '%s': its supervisor is dead", name);
 	if (r->dry)
 		return 0;
 	kill_process(hypervisor);
@@ -135,10 +121,9 @@ bury_dead(struct repair *r, struct err *err)
 }
 
 int
-vm_repair(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+vm_repair(struct state *st, bool dry, tell_fn *told, struct err *err)
 {
-	struct repair r = { .st = st, .dry = dry, .told = told, .arg = arg };
+	struct repair r = { .st = st, .dry = dry, .told = told };
 
 	return state_db(st, &r.db, err) || bury_dead(&r, err) ? -1 : 0;
 }
@@ -175,7 +160,7 @@ check_directory(struct repair *r, const char *name, struct err *err)
 
 	if (rc <= 0 || *state) /* one with a row is kept for its log */
 		return rc < 0 ? -1 : 0;
-	tell(r, "vm/%s: files without a VM", name);
+	tell_line(r->told, "vm/%s: files without a VM", name);
 	return r->dry ? 0 : vm_remove_files(r->st, name, err);
 }
 
@@ -201,7 +186,7 @@ check_cgroup(const char *id, void *arg)
 	rc = is_dead(c->r, name, &state, &lock, c->err);
 	if (rc <= 0)
 		return rc;
-	tell(c->r, "cgroup " CGROUP_BASE "/%s: no VM lives in it", id);
+	tell_line(c->r->told, "cgroup " CGROUP_BASE "/%s: no VM lives in it", id);
 	return c->r->dry ? 0 : cgroup_remove(c->host, id, c->err);
 }
 
@@ -228,7 +213,7 @@ check_elsewhere(struct repair *r, struct err *err)
 	size_t i;
 
 	if (driver_list(r->st, &list, err)) {
-		tell(r, "VMs on other machines: %s", err->msg);
+		tell_line(r->told, "VMs on other machines: %s", err->msg);
 		*err = ERR_INIT;
 		return 0;
 	}
@@ -245,7 +230,8 @@ check_elsewhere(struct repair *r, struct err *err)
 			return -1;
 		if (!rc)
 			continue;
-		tell(r, "vm '%s': nobody here knows what runs by driver '%s'",
+		tell_line(r->told,
+			"vm '%s': nobody here knows what runs by driver '%s'",
 			list.v[i], list.v[i + 1]);
 		if (!r->dry &&
 			driver_destroy(r->st, list.v[i + 1], list.v[i], err))
@@ -255,11 +241,10 @@ check_elsewhere(struct repair *r, struct err *err)
 }
 
 int
-vm_fsck(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+vm_fsck(struct state *st, bool dry, tell_fn *told, struct err *err)
 {
 	struct repair r = { .st = st, .dry = dry, .elsewhere = true,
-		.told = told, .arg = arg };
+		.told = told };
 	int fd, rc = 0;
 	struct dirent *e;
 	DIR *d;

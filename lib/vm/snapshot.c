@@ -13,6 +13,7 @@
 #include "lib/base/lock.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/base/tell.h"
 #include "lib/state/state.h"
 #include "lib/vm/image.h"
 #include "lib/vm/pause.h"
@@ -327,8 +328,7 @@ snapshot_rm(struct state *st, const char *name, struct err *err)
 struct checker {
 	struct state *st;
 	bool dry;
-	void (*told)(const char *line, void *arg);
-	void *arg;
+	tell_fn *told;
 	struct err *err;
 };
 
@@ -337,7 +337,6 @@ check_one(const char *name, void *arg)
 {
 	const struct checker *c = arg;
 	CLEANUP_FREE char *path = xasprintf(DIR_NAME "/%s", name);
-	CLEANUP_FREE char *line = NULL;
 	CLEANUP_CLOSE int lock = -1;
 
 	if (name[0] != '.')
@@ -348,18 +347,15 @@ check_one(const char *name, void *arg)
 		*c->err = ERR_INIT; /* it is being made */
 		return 0;
 	}
-	line = xasprintf("snapshot '%s': broken off", name + 1);
-	if (c->told)
-		c->told(line, c->arg);
+	tell_line(c->told, "snapshot '%s': broken off", name + 1);
 	return c->dry ? 0 :
 			fs_remove_tree(state_dir(c->st), path, c->err);
 }
 
 int
-snapshot_fsck(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+snapshot_fsck(struct state *st, bool dry, tell_fn *told, struct err *err)
 {
-	struct checker c = { st, dry, told, arg, err };
+	struct checker c = { st, dry, told, err };
 
 	return walk(st, check_one, &c, err);
 }

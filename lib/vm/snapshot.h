@@ -19,6 +19,7 @@
 
 #include <stdint.h>
 #include "lib/base/json.h"
+#include "lib/base/tell.h"
 
 struct state;
 
@@ -72,8 +73,7 @@ int snapshot_show(struct state *st, const char *name, struct json **ret,
 int snapshot_rm(struct state *st, const char *name, struct err *err)
 	__attribute__((warn_unused_result));
 /* Remove what was broken off; with dry, only tell. */
-int snapshot_fsck(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int snapshot_fsck(struct state *st, bool dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* Ask the supervisor of VM name for it. */

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "lib/base/err.h"
+#include "lib/base/tell.h"
 #include "lib/base/json.h"
 #include "lib/vm/disk.h"
 
@@ -104,12 +105,10 @@ int vm_state(struct db *db, const char *name, char **ret, struct err *err)
  * directories of VMs that have no row.  Every command does it first; it
  * costs one query when there is nothing.  With dry, only tell.
  */
-int vm_repair(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int vm_repair(struct state *st, bool dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 /* As vm_repair, but look through the directories too. */
-int vm_fsck(struct state *st, bool dry,
-	void (*told)(const char *line, void *arg), void *arg, struct err *err)
+int vm_fsck(struct state *st, bool dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* Kill it, whatever it does, and forget it.  ERR_NOTFOUND. */
