@@ -37,7 +37,8 @@ const struct poptOption sync_options[] = {
 	{ "dry-run", 'n', POPT_ARG_NONE, &arg_dry, 0,
 		"only say what would be done", NULL },
 	{ "jobs", 0, POPT_ARG_NONE, &arg_jobs, 0,
-		"ask GitHub for jobs that no webhook told of, and orphans", NULL },
+		"ask GitHub for jobs that no webhook told of, and orphans",
+		NULL },
 	POPT_TABLEEND
 };
 const struct poptOption trim_options[] = {

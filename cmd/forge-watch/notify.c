@@ -81,7 +81,8 @@ cmd_channels(int argc, const char **argv, struct err *err)
 		{ "BEHIND", "behind", COLUMN_RIGHT },
 		{ "SENT", "sent", COLUMN_RIGHT },
 		{ "REFUSED", "refused", COLUMN_RIGHT },
-		{ "NEXT TRY", "retry_at", COLUMN_TIME }, { "ERROR", "error", 0 } };
+		{ "NEXT TRY", "retry_at", COLUMN_TIME },
+		{ "ERROR", "error", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
 	struct emitter e = { .err = err };
 

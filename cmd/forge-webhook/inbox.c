@@ -35,7 +35,8 @@ cmd_list(int argc, const char **argv, struct err *err)
 	if (state_open(&st, err) || delivery_catch_up(st, err) ||
 		state_db(st, &db, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		delivery_each(db, output_emit, &p, err) || output_close(p.out, err))
+		delivery_each(db, output_emit, &p, err) ||
+		output_close(p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -91,7 +91,7 @@ enum verdict {
 	VERDICT_HOST_FULL,
 	VERDICT_BACKOFF, /* wants more, but the last ones failed */
 	VERDICT_BARRED, /* ... but its runner is too old for GitHub */
-	VERDICT_AGENTS_FULL, /* ... but agents of its labels are full, or away */
+	VERDICT_AGENTS_FULL, /* ... but such agents are full or away */
 	VERDICT__MAX
 };
 const char *verdict_name(enum verdict v);

@@ -4,7 +4,7 @@
  *	decide.c		the whole
  *	decide_match.c		1: jobs against runners
  *	decide_serve.c		2: those that wait against what the caps leave
- *	decide_reserve.c	3 and 4: runners to keep ready, and those too many
+ *	decide_reserve.c	3 and 4: runners to keep ready, those too many
  */
 #ifndef FORGE_RUNNER_DECIDE_INTERNAL_H
 #define FORGE_RUNNER_DECIDE_INTERNAL_H

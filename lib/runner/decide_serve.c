@@ -221,7 +221,8 @@ refused(struct work *w, const struct waiter *x)
 	if (w->in->ageing &&
 		w->in->now - x->d->since >= PATIENCE * w->in->ageing &&
 		x->refused == VERDICT_HOST_FULL &&
-		shape_of(p, x->d->labels, &s) && room_fits(p, &s, &w->in->whole)) {
+		shape_of(p, x->d->labels, &s) &&
+		room_fits(p, &s, &w->in->whole)) {
 		w->room.cpus = 0;
 		w->room.memory = 0;
 	}

@@ -67,7 +67,8 @@ int fleet_trim(struct state *st, const struct fleet *f, bool dry,
 	__attribute__((warn_unused_result));
 
 /* One object for each pool: {"name","scope","place","labels","queued",
- * "starting","idle","busy","max","min_idle","start","remove","verdict"}. */
+ * "starting","idle","busy","max","min_idle","start","remove","verdict"}; emit
+ * owns it. */
 int fleet_each(const struct fleet *f,
 	int (*emit)(struct json *row, void *arg), void *arg);
 

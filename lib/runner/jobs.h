@@ -10,7 +10,8 @@
 
 struct db;
 
-/* Jobs that are not completed, oldest first; with all, the others too. */
+/* Jobs that are not completed, oldest first; with all, the others too.  emit
+ * owns each row. */
 int jobs_each(struct db *db, bool all,
 	int (*emit)(struct json *row, void *arg), void *arg, struct err *err)
 	__attribute__((warn_unused_result));

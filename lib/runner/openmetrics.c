@@ -31,7 +31,8 @@ static const struct metric table[] = {
 		"From the decision to start a runner until its place runs.",
 		"pool", NULL),
 	METRIC_HISTOGRAM("forge_job_startup_seconds",
-		"From a job's being queued until a runner has begun it.", "pool", NULL),
+		"From a job's being queued until a runner has begun it.",
+		"pool", NULL),
 	METRIC_HISTOGRAM("forge_job_run_seconds",
 		"From a job's beginning to its end.", "pool", "conclusion"),
 };

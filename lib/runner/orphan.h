@@ -5,7 +5,8 @@
  *	job, and without a row here: removed at GitHub
  *	a row 'idle' whose runner GitHub no longer has: ended here, for no job
  *	can come to it
- * Either is done only when it was seen so twice (twice.h).  A runner of another host with the same prefix is spared while it is online.
+ * Either is done only when it was seen so twice (twice.h).  A runner of
+ * another host with the same prefix is spared while it is online.
  */
 #ifndef FORGE_RUNNER_ORPHAN_H
 #define FORGE_RUNNER_ORPHAN_H

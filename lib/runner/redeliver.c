@@ -341,7 +341,8 @@ problem(struct problems *p, const char *name, const char *what,
 static bool
 serves(const struct pool *pool, const char *name)
 {
-	return !pool->scale_set && (!pool->github || !strcmp(pool->github, name)) &&
+	return !pool->scale_set &&
+		(!pool->github || !strcmp(pool->github, name)) &&
 		strncmp(pool->scope, "enterprise:", 11) != 0;
 }
 

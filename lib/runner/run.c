@@ -482,8 +482,9 @@ int
 runner_run(struct state *st, const struct runner_run *run, int *ret_status,
 	struct err *err)
 {
-	struct run r = { .st = st, .pool = run->pool, .jit = run->jit, .labels = run->labels,
-		.lock = -1, .log = -1, .output_fd = run->output_fd,
+	struct run r = { .st = st, .pool = run->pool, .jit = run->jit,
+		.labels = run->labels, .lock = -1, .log = -1,
+		.output_fd = run->output_fd,
 		.signals = -1, .output = -1, .place = CHILD_INIT,
 		.line = BUF_INIT, .diag = BUF_INIT, .idle_deadline = -1,
 		.online_deadline = -1, .listener = -1, .err = ERR_INIT };

@@ -287,7 +287,8 @@ runner_get(struct db *db, const char *name, struct runner *ret,
 {
 	static const char sql[] =
 		"SELECT pool, scope, state, supervisor, vm, github_id, job, "
-		"registered, asked_at, hold_ms, held_until FROM runner WHERE name = ?1";
+		"registered, asked_at, hold_ms, held_until FROM runner "
+		"WHERE name = ?1";
 	CLEANUP_ROWS struct db_rows *rows = NULL;
 	int rc;
 

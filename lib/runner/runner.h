@@ -108,6 +108,7 @@ struct runner {
 void runner_release(struct runner *r);
 #define CLEANUP_RUNNER __attribute__((cleanup(runner_release)))
 
+/* ERR_NOTFOUND when there is none; else *ret must be released. */
 int runner_get(struct db *db, const char *name, struct runner *ret,
 	struct err *err) __attribute__((warn_unused_result));
 
@@ -118,6 +119,7 @@ int runner_get(struct db *db, const char *name, struct runner *ret,
 int runner_each(struct db *db, bool all,
 	int (*emit)(struct json *row, void *arg), void *arg, struct err *err)
 	__attribute__((warn_unused_result));
+/* One such object; the caller frees it. */
 int runner_show(struct db *db, const char *name, struct json **ret,
 	struct err *err) __attribute__((warn_unused_result));
 /* Forget a row that is done and not registered; ERR_BUSY otherwise. */

@@ -137,9 +137,9 @@ remove_one(struct sync *s, const char *name, struct err *err)
 	CLEANUP_RUNNER struct runner r = RUNNER_INIT;
 	CLEANUP_GITHUB struct github *gh = NULL;
 
-	if (runner_get(s->db, name, &r, err))
-		return -1;
-	if (runner_github(s->st, &r, &gh, err) || runner_unregister(gh, &r, err))
+	if (runner_get(s->db, name, &r, err) ||
+		runner_github(s->st, &r, &gh, err) ||
+		runner_unregister(gh, &r, err))
 		return -1;
 	return runner_removed(s->db, name, err);
 }

@@ -33,7 +33,8 @@ bool version_of_file(const char *file, char *ret, size_t size);
 
 /*
  * Ask GitHub what is released, when the last answer is older than 6 hours;
- * then, or with dry set, tell of each pool that is behind for longer than VERSION_WARN.
+ * then, or with dry set, tell of each pool that is behind for longer than
+ * VERSION_WARN.
  */
 int version_check(struct state *st, bool dry, tell_fn *told, struct err *err)
 	__attribute__((warn_unused_result));

@@ -26,7 +26,8 @@ struct state;
 int watch_run(bool once, struct err *err)
 	__attribute__((warn_unused_result));
 
-/* {"running","jobs":{...},"runners":{...},"last_event"}. */
+/* {"running","jobs":{...},"runners":{...},"last_event"}; the caller frees
+ * it. */
 int watch_status(struct state *st, struct json **ret, struct err *err)
 	__attribute__((warn_unused_result));
 

@@ -13,8 +13,8 @@ struct state;
 struct watch_tasks {
 	struct tasks all;
 	/* In all: */
-	struct task *fsck, *restart, *warm, *sync, *poll, *redeliver, *ingest, *trim,
-		*limited;
+	struct task *fsck, *restart, *warm, *sync, *poll, *redeliver, *ingest,
+		*trim, *limited;
 };
 
 /* All that need no configuration. */
