@@ -11,6 +11,7 @@
 #				do when nothing was heard for 45 s
 #	hosts_end		in teardown_file
 #	agents_online NUMBER
+#	touch www/NAME		http://HUB:8082/NAME is there
 #	bare HOST		nothing runs there, nothing is left
 #
 # A host is a network and a UTS namespace, held by a process that sleeps:
@@ -135,7 +136,7 @@ agent_host() { # HOST NUMBER DRIVER
 	link_make "$1" "$2"
 	host_config "$1" "$3"
 	on hub forge-register token create --for vm | on "$1" forge-register join - >/dev/null
-	host_run "$1" agent forge-agent run
+	host_run "$1" agent forge-agent run -v
 }
 
 hosts_start() {
@@ -145,6 +146,8 @@ hosts_start() {
 	hub_github "$@"
 	hub_config
 	on hub forge-register ca init >/dev/null
+	mkdir www
+	host_run hub www /usr/bin/python3 -m http.server -b "$HUB" -d "$PWD/www" 8082
 	host_run hub watch forge-watch run
 	wait_until 60 grep -q event=stream.started hub.watch
 	agent_host east 1 qemu

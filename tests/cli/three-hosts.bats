@@ -39,9 +39,9 @@ result() { # JOB
 
 # lands HOST JOB: it ran there, in a guest, once, and nothing is left
 lands() {
-	wait_until $((${LIB_CUT:-0} + 60)) completed "$2"
+	wait_until $((${LIB_CUT:-0} + 120)) completed "$2"
 	[ "$(conclusion "$2")" = success ]
-	wait_until 60 settled
+	wait_until 120 settled
 	runner=$(on hub forge-runner list --all -q "select(.job == $2) | .name")
 	[ "$(on hub forge-runner show "$runner" -q '.result, .place')" = "succeeded
 agent:*" ]
@@ -71,10 +71,15 @@ runs() { [ "$(begun "$1")" = 1 ]; }
 asked() { # LABEL NUMBER of runners
 	[ "$(on hub forge-runner list -q 'select(.state == "idle") | .name' | wc -l)" = "$1" ]
 }
+# A job that ends when the hub has this file.
+until_there() { # NAME
+	echo "until wget -qO /dev/null http://$HUB:8082/$1; do sleep 1; done
+		echo \"ran in \$(hostname)\""
+}
 
 @test "a host that is cut off and comes back: each job runs once" {
-	id=$(github_job linux,east "sleep $((${LIB_CUT:-7} + 5)); echo ran in \$(hostname)" long)
-	wait_until 60 runs long
+	id=$(github_job linux,east "$(until_there healed)" long)
+	wait_until 120 runs long
 	[ -n "$(on east forge-vm list -q .name)" ]
 	cut east
 	run -28 on east "$(type -P curl)" -sS -m 1 "http://$HUB:8080"
@@ -89,10 +94,28 @@ asked() { # LABEL NUMBER of runners
 	fi
 	[ "$(begun late)" = 0 ]
 	heal east
-	wait_until $((${LIB_CUT:-0} + 60)) agents_online 2
+	wait_until $((${LIB_CUT:-0} + 120)) agents_online 2
+	touch www/healed
 	lands east "$id"
 	lands east "$late"
 	[ "$(begun long) $(begun late)" = "1 1" ]
+}
+
+@test "a job that ends while only the coordinator cannot be reached" {
+	: >east.agent
+	id=$(github_job linux,east "$(until_there blocked)" alone)
+	wait_until 120 runs alone
+	on hub nft 'table inet cut { chain in {
+		type filter hook input priority 0; tcp dport 9443 drop; }; }'
+	touch www/blocked
+	# It tells of the end, into the void.
+	wait_until 60 grep -q event=runner.ended east.agent
+	forget east
+	wait_until 60 agents_online 1
+	on hub nft delete table inet cut
+	wait_until 60 agents_online 2
+	lands east "$id"
+	[ "$(begun alone)" = 1 ]
 }
 
 done_at_hub() { # JOB
@@ -104,12 +127,13 @@ nothing_at_github() { [ "$(at_github)" = 0 ]; }
 @test "a host that never comes back: its runner is given up, others work" {
 	on hub git config -f "$HOSTS/hub/config" agents.grace 2s
 	id=$(github_job linux,west 'sleep 600' gone)
-	wait_until 60 runs gone
+	wait_until 120 runs gone
 	fake POST /config '{"lost_after": 3}' >/dev/null
 	cut west
 	forget west
-	wait_until 60 completed "$id"
+	wait_until 120 completed "$id"
 	[ "$(conclusion "$id")" = failure ]
+	fake POST /config '{"lost_after": 600}' >/dev/null
 	wait_until 60 done_at_hub "$id"
 	wait_until 60 nothing_at_github
 	wait_until 60 bare hub
@@ -119,14 +143,14 @@ west offline" ]
 	# whose label nobody serves waits, and is in nobody's way
 	waits=$(github_job linux,west true waits)
 	id=$(github_job linux,east 'echo "ran in $(hostname)"' other)
-	wait_until 60 completed "$id"
+	wait_until 120 completed "$id"
 	in_log "$id" 'ran in'
 	[ "$(begun waits) $(begun gone)" = "0 1" ]
 	[ "$(on hub forge-runner pools -q .verdict)" = 'agents full' ]
 	[ -z "$(grep -rl 'no agent with these labels' hub/runner)" ]
 	# and should it come after all
 	heal west
-	wait_until 60 completed "$waits"
-	wait_until 60 settled
+	wait_until 120 completed "$waits"
+	wait_until 120 settled
 	[ "$(begun waits) $(begun gone)" = "1 1" ]
 }
