@@ -84,8 +84,9 @@ state_is() { [ "$(forge-session show "$1" -q .state)" = "$2" ]; }
 	forge-session commit one
 	forge-session push one
 	[ "$(git -C app.git show session/one:file)" = $'one\ntwo' ]
-	run -125 --separate-stderr session none true --in vm:absent
-	[[ $(jq -r 'select(.kind == "status").data.reason' none.events) == *"no image 'absent'"* ]]
+	run -125 --separate-stderr forge-session run --name none -P command \
+		--in vm:absent -p go -- true
+	[[ $stderr == *"no image 'absent'"* ]]
 	no_vm
 }
 
@@ -187,9 +188,9 @@ use_model() {
 	forge-session key probe <<<"$AGENT_KEY"
 }
 
-# finds WORD: is it in the memory of the VM, all of it?
+# finds VM WORD: is it in the memory of the VM, all of it?
 finds() {
-	python3 - "$1" "$(pgrep -f "^qemu-system.* forge-session-")" <<-'P'
+	python3 - "$2" "$(pgrep -f "^qemu-system.* forge-$1,")" <<-'P'
 	import re, sys
 	word, pid = sys.argv[1].encode(), sys.argv[2]
 	with open(f"/proc/{pid}/maps") as maps, \
@@ -225,9 +226,9 @@ finds() {
 	asked() { forge-session log m | grep -q 'mark-of-this-test'; }
 	wait_until 60 asked
 	# It is not in its memory, and the search finds what is.
-	finds mark-of-this-test
-	run -1 finds "$AGENT_KEY"
 	vm=$(forge-vm list -q .name)
+	finds "$vm" mark-of-this-test
+	run -1 finds "$vm" "$AGENT_KEY"
 	forge-vm exec "$vm" -- touch /tmp/go
 	forge-session wait m
 	run -0 forge-session log m -q 'select(.kind == "output").data.text'
