@@ -87,7 +87,7 @@ SCRIPTS := $(patsubst drivers/%,$(BUILD)/libexec/%,\
 HELPERS := $(SCRIPTS) $(DRIVERS:%=$(BUILD)/libexec/%) \
 	$(BUILD)/libexec/forge-init $(BUILD)/libexec/forge-net \
 	$(BUILD)/libexec/forge-stream $(BUILD)/libexec/forge-garm \
-	$(BUILD)/libexec/join \
+	$(BUILD)/libexec/forge-join \
 	$(BUILD)/libexec/webhook
 
 all: $(BINS) $(HELPERS) $(RECIPES) $(SHARED) completions
@@ -151,8 +151,8 @@ $(BUILD)/bin/forge-webhook: $(BUILD)/obj/cmd/forge-webhook/door/door.o \
 
 # Those that speak gRPC.  Of forge-register that is one verb, for which it
 # becomes the program with the libraries, so that the others start sooner.
-$(BUILD)/bin/forge-agent $(BUILD)/libexec/join: LIBS += $(STREAM_LIBS)
-$(BUILD)/libexec/join: $(BUILD)/obj/cmd/forge-register/join/join.o \
+$(BUILD)/bin/forge-agent $(BUILD)/libexec/forge-join: LIBS += $(STREAM_LIBS)
+$(BUILD)/libexec/forge-join: $(BUILD)/obj/cmd/forge-register/join/join.o \
 		$(BUILD)/obj/cmd/forge-register/join.o \
 		$(BUILD)/obj/cmd/forge-register/input.o $(BUILD)/libforge.a
 	@mkdir -p $(@D)

@@ -28,7 +28,7 @@ cmd_join(int argc, const char **argv, struct err *err)
 
 	(void)argc;
 	(void)argv;
-	if (find_helper("join", &path, err))
+	if (find_helper("forge-join", &path, err))
 		return err_status(err->code);
 	(void)execv(path, join_argv);
 	(void)err_sys(err, "cannot run '%s'", path);

@@ -117,10 +117,10 @@ cut_off() {
 	hostile everything 10 >first &
 	hostile everything 10 >second &
 	agent_start normal
-	wait_until 30 grep -q '^ping' "$DIR/out"
-	wait_until 30 is_online
+	wait_until 60 grep -q '^ping' "$DIR/out"
+	wait_until 60 is_online
 	for i in {1..5}; do
-		DEADLINE=20 run -0 agent "$DIR" health ''
+		DEADLINE=30 run -0 agent "$DIR" health ''
 		[ "${lines[0]}" = SERVING ]
 	done
 	is_online
