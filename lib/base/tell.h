@@ -3,7 +3,7 @@
  *
  *	static void print(const char *line) { puts(line); }
  *	...
- *	vm_fsck(st, dry, print, err);	in it: tell_line(told, "VM...", ...)
+ *	vm_fsck(st, dry, print, err);	tell_line(told, "VM...",
  */
 #ifndef FORGE_BASE_TELL_H
 #define FORGE_BASE_TELL_H

@@ -186,7 +186,8 @@ check_cgroup(const char *id, void *arg)
 	rc = is_dead(c->r, name, &state, &lock, c->err);
 	if (rc <= 0)
 		return rc;
-	tell_line(c->r->told, "cgroup " CGROUP_BASE "/%s: no VM lives in it", id);
+	tell_line(c->r->told, "cgroup " CGROUP_BASE "/%s: no VM lives in it",
+		id);
 	return c->r->dry ? 0 : cgroup_remove(c->host, id, c->err);
 }
 
