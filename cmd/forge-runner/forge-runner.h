@@ -14,6 +14,7 @@ extern const struct poptOption logs_options[];
 extern const struct poptOption sync_options[];
 extern const struct poptOption trim_options[];
 extern const struct poptOption hold_options[];
+extern const struct poptOption garm_options[];
 
 int cmd_run(int argc, const char **argv, struct err *err);
 int cmd_start(int argc, const char **argv, struct err *err);
@@ -25,6 +26,7 @@ int cmd_stop(int argc, const char **argv, struct err *err);
 int cmd_rm(int argc, const char **argv, struct err *err);
 int cmd_logs(int argc, const char **argv, struct err *err);
 int cmd_scaleset(int argc, const char **argv, struct err *err);
+int cmd_garm(int argc, const char **argv, struct err *err);
 int cmd_check(int argc, const char **argv, struct err *err);
 int cmd_sync(int argc, const char **argv, struct err *err);
 int cmd_hold(int argc, const char **argv, struct err *err);

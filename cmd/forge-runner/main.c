@@ -42,6 +42,9 @@ static const struct verb verbs[] = {
 		"forge-runner pools -q .name 2>/dev/null" },
 	{ "check", "", "can we do at GitHub what is configured?", NULL, 0, 0,
 		0, cmd_check, NULL },
+	{ "garm", "NAME COMMAND [INSTANCE]",
+		"execute a garm provider's command by hand", garm_options, 2,
+		3, 0, cmd_garm, NULL },
 	{ "sync", "", "repair after crashes; with --jobs, after lost webhooks",
 		sync_options, 0, 0, 0, cmd_sync, NULL },
 };

@@ -91,6 +91,12 @@ int garm_list(const struct garm *g, const char *pool,
 int garm_delete(const struct garm *g, const char *pool, const char *id,
 	struct err *err) __attribute__((warn_unused_result));
 
+/* For people: any command but CreateInstance; ERR_USAGE when it is none, or
+ * instance is needed or not.  What it printed is added to out. */
+int garm_command(const struct garm *g, const char *command, const char *pool,
+	const char *instance, struct buf *out, struct err *err)
+	__attribute__((warn_unused_result));
+
 /* A pool's id for providers: a UUID made of its name; caller frees. */
 char *garm_pool_id(const struct garm *g, const char *pool);
 

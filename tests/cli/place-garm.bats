@@ -402,3 +402,38 @@ ask() {
 	run -0 forge-runner run --pool cloud
 	[ "$(jq -c .extra_specs "$DIR/bootstrap")" = '{"zone":"b"}' ]
 }
+
+@test "garm place: the provider's commands by hand" {
+	name=$(forge-runner start --pool cloud)
+	wait_until 60 told idle
+	run -0 forge-runner garm fake ListInstances -q .name
+	[ "$output" = '' ]
+	run -0 forge-runner garm --pool cloud fake ListInstances -q '.provider_id, .status'
+	id=${lines[0]}
+	[ "$output" = "$id
+running" ]
+	run -0 forge-runner garm fake GetInstance "$id" -q .name
+	[ "$output" = "$name" ]
+	run -0 forge-runner garm fake StartInstance "$name"
+	[ "$output" = '' ]
+	run -3 --separate-stderr forge-runner garm fake GetInstance i-none
+	[ "$stderr" = "forge-runner: garm 'fake': GetInstance: it knows no instance 'i-none'" ]
+	run -0 forge-runner garm fake GetVersion -q .text
+	[ "$output" = 'fake 1' ]
+	run -0 forge-runner garm fake GetSupportedInterfaceVersions -q .text
+	[ "$output" = 'v0.1.0
+v0.1.1' ]
+	run -0 forge-runner garm fake GetConfigJSONSchema -q .type
+	[ "$output" = object ]
+	run -0 forge-runner garm fake ValidatePoolInfo
+	run -2 forge-runner garm fake CreateInstance
+	run -2 forge-runner garm fake StopInstance
+	run -2 forge-runner garm fake GetVersion "$id"
+	use_version v0.1.0
+	run -2 --separate-stderr forge-runner garm fake ValidatePoolInfo
+	[ "${stderr_lines[0]}" = "forge-runner: ValidatePoolInfo is of interface v0.1.1, and garm 'fake' is of v0.1.0" ]
+	run -0 forge-runner garm fake StopInstance "$id"
+	wait_until 60 in_state "$name" 'done'
+	run -0 forge-runner garm fake RemoveAllInstances
+	clean
+}
