@@ -95,13 +95,13 @@ state_is() { [ "$(forge-session show "$1" -q .state)" = "$2" ]; }
 		-p 'echo 1 >n; rm file; mkdir d; echo 2 >d/e' -- \
 		sh -c 'eval "$(cat)"; ls >>"$HOME/seen"'
 	wait_until 60 state_is t idle
-	[ "$(ls "$(work t)" | xargs)" = 'd n' ]
+	[ "$(ls "$(work t)")" = $'d\nn' ]
 	# What is done here meanwhile is there in the next turn.
 	forge-session commit t
 	echo here >"$(work t)/by-hand"
 	forge-session send t 'rm -r d; cat by-hand >copy; mv n m'
 	forge-session wait t
-	[ "$(cd "$(work t)" && ls | xargs; cat copy)" = $'by-hand copy m\nhere' ]
+	[ "$(cd "$(work t)" && ls; cat copy)" = $'by-hand\ncopy\nm\nhere' ]
 	forge-session stop t
 	wait_until 60 no_vm
 	[ "$(xargs <"$FORGE_STATE/session/t/home/seen")" = 'd n by-hand copy m' ]
