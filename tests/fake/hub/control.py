@@ -150,7 +150,8 @@ class Control:
         seconds = float(req.query.get("wait", LONGEST_POLL))
         deadline = time.monotonic() + min(seconds, LONGEST_POLL)
         try:
-            while not ready() and row["id"] in self.store.runners:
+            # In this order: one that is gone meanwhile takes no job.
+            while row["id"] in self.store.runners and not ready():
                 left = deadline - time.monotonic()
                 if left <= 0 or req.hung_up():
                     break
