@@ -116,7 +116,9 @@ read_address(struct browser *b, struct err *err)
 	do {
 		struct pollfd fd = { .fd = b->forward.out, .events = POLLIN };
 
-		if (poll(&fd, 1, clock_left(b->deadline)) <= 0)
+		/* over is over, however fast it was */
+		if (!clock_left(b->deadline) ||
+			poll(&fd, 1, clock_left(b->deadline)) <= 0)
 			return err_set(err, ERR_TIMEOUT,
 				"VM '%s': no forward", b->spec->vm);
 		n = buf_read_some(&line, b->forward.out, 256);
