@@ -52,7 +52,7 @@ model_start()
 	rm -f "$MODEL_DIR/port"
 	background "$MODEL_DIR/log" "$ROOT/tests/fake/model" \
 		"$MODEL_DIR/port" "$MODEL_DIR" "$@"
-	wait_until 30 test -e "$MODEL_DIR/port" || {
+	wait_until 60 test -e "$MODEL_DIR/port" || {
 		cat "$MODEL_DIR/log" >&2
 		return 1
 	}

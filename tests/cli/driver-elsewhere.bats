@@ -61,14 +61,14 @@ sshd_start()
 	END
 	printf '%s\n' "$@" >>sshd_config
 	background sshd.log ip netns exec "$NET" /usr/sbin/sshd -D -e -f sshd_config
-	wait_until 20 grep -q "Server listening" sshd.log
+	wait_until 60 grep -q "Server listening" sshd.log
 }
 
 proxmox_start()
 {
 	background proxmox.log ip netns exec "$NET" "$ROOT/tests/fake/proxmox" pve.port pve \
 		'forge@pve!ci=0f3c-secret'
-	wait_until 20 test -e pve.port
+	wait_until 60 test -e pve.port
 	cat >"$FORGE_STATE/config" <<-END
 	[vm]
 		driver = proxmox
@@ -235,7 +235,7 @@ ssh root@ADDRESS forge-init --guest 0,1" ]
 		esac
 		background run.log ip netns exec "$NET" "$BUILD/bin/forge-vm" run -i ci -n "v-$after" -- sleep 60
 		pid=$LAST_PID
-		wait_until 30 grep -q "$mark" pve/calls
+		wait_until 60 grep -q "$mark" pve/calls
 		kill -KILL "$pid"
 		rm -f pve/hold
 		host forge-vm fsck >/dev/null
@@ -254,7 +254,7 @@ ssh root@ADDRESS forge-init --guest 0,1" ]
 	[[ "$output" != *nobody* ]] # its supervisor lives: it holds the lock
 	kill -KILL "$pid"
 	gone() { ! kill -0 "$pid" 2>/dev/null; }
-	wait_until 20 gone
+	wait_until 60 gone
 	run -0 host forge-vm fsck -n
 	[[ "$output" == *"vm 'lost': nobody here knows what runs by driver 'proxmox'"* ]]
 	host forge-vm fsck >/dev/null
@@ -351,7 +351,7 @@ tart_start()
 	background run.log ip netns exec "$NET" "$BUILD/bin/forge-vm" run -i mac -n k -- sleep 60
 	pid=$LAST_PID
 	running() { [ "$(forge-vm show k -q .state 2>/dev/null)" = running ]; }
-	wait_until 30 running
+	wait_until 60 running
 	kill -KILL "$pid"
 	host forge-vm fsck >/dev/null
 	[ -z "$(ls mac/*.vm 2>/dev/null)" ]

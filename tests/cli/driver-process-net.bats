@@ -32,7 +32,7 @@ s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(
     http.server.SimpleHTTPRequestHandler, directory="files"))
 open("port", "w").write(str(s.server_port) + "\n")
 s.serve_forever()'
-	wait_until 5 test -s port
+	wait_until 60 test -s port
 	PORT=$(cat port)
 }
 
@@ -80,15 +80,15 @@ nameserver 10.127.78.2
 	forge-vm run --driver process -i busybox --net user -n gone -- \
 		sleep 2718281 >out 2>err 3>&- &
 	pid=$!
-	wait_until 20 forge-vm wait --for ready gone 2>/dev/null
+	wait_until 60 forge-vm wait --for ready gone 2>/dev/null
 	mapfile -t all < <(pgrep -g "$(pgrep -P "$pid" bwrap)")
 	[ "${#all[@]}" -ge 2 ]
 	kill -9 "$pid"
 	wait "$pid" || true
-	wait_until 5 bash -c "[ -z \"\$(pgrep -fx 'sleep 2718281')\" ]"
-	wait_until 5 bash -c '[ -z "$(pgrep -f "^passt .*--address 10.127.78.")" ]'
+	wait_until 60 bash -c "[ -z \"\$(pgrep -fx 'sleep 2718281')\" ]"
+	wait_until 60 bash -c '[ -z "$(pgrep -f "^passt .*--address 10.127.78.")" ]'
 	for p in "${all[@]}"; do
-		wait_until 5 bash -c "[[ \"\$(ps -o stat= -p $p)\" =~ ^(Z.*)?\$ ]]"
+		wait_until 60 bash -c "[[ \"\$(ps -o stat= -p $p)\" =~ ^(Z.*)?\$ ]]"
 	done
 	forge-vm fsck >fsck.log
 	[ -z "$(forge-vm fsck -n)" ]

@@ -118,7 +118,7 @@ END
 @test "process: root there is nobody here" {
 	[ "$(id -u)" = 0 ] || skip 'only root has users to give'
 	place -n mapped -- sh -c 'echo ready; sleep 271828' >out 3>&- &
-	wait_until 10 grep -q ready out
+	wait_until 60 grep -q ready out
 	pid=$(pgrep -fx 'sleep 271828')
 	[ "$(stat -c %u:%g "/proc/$pid")" = 1879048192:1879048192 ]
 	forge-vm destroy mapped

@@ -176,7 +176,7 @@ nothing_left() {
 		env --default-signal="$sig" forge-vm exec shared -- sh -c "trap 'echo $sig; exit 9' $sig; echo go
 			while :; do sleep 0.1; done" >"$sig" 3>&- &
 		pid=$!
-		wait_until 10 grep -q go "$sig"
+		wait_until 60 grep -q go "$sig"
 		kill -"$sig" "$pid"
 		status=0
 		wait "$pid" || status=$?
@@ -198,13 +198,13 @@ nothing_left() {
 	for round in 1 2 3; do
 		exec_place -n dead -- sleep "31415$round" >out 2>err 3>&- &
 		pid=$!
-		wait_until 20 forge-vm wait --for ready dead 2>/dev/null
+		wait_until 60 forge-vm wait --for ready dead 2>/dev/null
 		hypervisor=$(pgrep -P "$pid" | head -n 1)
 		[ -n "$hypervisor" ]
 		kill -9 "$pid"
 		wait "$pid" || true
-		wait_until 5 ended "$hypervisor"
-		wait_until 5 bash -c "[ -z \"\$(pgrep -fx 'sleep 31415$round')\" ]"
+		wait_until 60 ended "$hypervisor"
+		wait_until 60 bash -c "[ -z \"\$(pgrep -fx 'sleep 31415$round')\" ]"
 		forge-vm fsck >fsck.log
 		nothing_left dead
 	done
@@ -213,14 +213,14 @@ nothing_left() {
 @test "kill -9 of what it runs in is 125 and one line" {
 	exec_place -n dead -- sleep 314159 >out 2>err 3>&- &
 	pid=$!
-	wait_until 20 forge-vm wait --for ready dead 2>/dev/null
+	wait_until 60 forge-vm wait --for ready dead 2>/dev/null
 	kill -9 "$(pgrep -P "$pid" | head -n 1)"
 	status=0
 	wait "$pid" || status=$?
 	[ "$status" = 125 ]
 	[ ! -s out ]
 	[ "$(wc -l <err)" = 1 ]
-	wait_until 5 bash -c "[ -z \"\$(pgrep -fx 'sleep 314159')\" ]"
+	wait_until 60 bash -c "[ -z \"\$(pgrep -fx 'sleep 314159')\" ]"
 	nothing_left dead
 }
 
@@ -231,7 +231,7 @@ nothing_left() {
 		while :; do sleep 0.1; done"
 	forge-vm exec brief -- sh -c "$inside_brief" >out 2>err 3>&- &
 	pid=$!
-	wait_until 10 grep -q go out
+	wait_until 60 grep -q go out
 	run -0 --separate-stderr forge-vm stop brief
 	[ "$output$stderr" = '' ]
 	wait "$pid" || true
@@ -246,7 +246,7 @@ nothing_left() {
 	place -n two -- sh -c 'echo two >/tmp/mine; hostname; sleep 60' >out \
 		3>&- &
 	pid=$!
-	wait_until 20 grep -q two out
+	wait_until 60 grep -q two out
 	run -0 place -n three -- sh -c 'hostname; ls /tmp/mine 2>&1; ps'
 	[ "${lines[0]}" = three ]
 	[[ "${lines[1]}" =~ 'No such file' ]]
@@ -258,7 +258,7 @@ nothing_left() {
 
 @test "network none: nothing but lo, and no way to the host" {
 	background log python3 -m http.server --bind 127.0.0.1 31416
-	wait_until 5 curl -sfo /dev/null http://127.0.0.1:31416/
+	wait_until 60 curl -sfo /dev/null http://127.0.0.1:31416/
 	run -0 inside sh -c 'sed 1,2d /proc/net/dev | cut -d: -f1 | tr -d " "
 		wc -l </proc/net/route
 		wget -qO- http://127.0.0.1:31416/ 2>/dev/null; echo $?'

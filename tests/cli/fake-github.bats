@@ -386,7 +386,7 @@ webhook_of()
 	id=$(github_job slow 'sleep 60')
 	background out listener "$(jit slow-1 slow)"
 	runner=$(runner_id slow-1)
-	wait_until 10 busy "$runner"
+	wait_until 60 busy "$runner"
 	run -0 gh_status DELETE "$base/runners/$runner"
 	[ "$output" = 422 ]
 	run -0 gh_status POST "$base/runs/$(gh GET "$base/jobs/$id" |
@@ -415,7 +415,7 @@ webhook_of()
 		"status":"waiting"}' >job
 	id=$(jq .id job)
 	background out listener "$(jit gate-1 gate)"
-	wait_until 10 online "$(runner_id gate-1)"
+	wait_until 60 online "$(runner_id gate-1)"
 	[ "$(gh GET "$base/jobs/$id" | jq -r .status)" = waiting ]
 	fake POST "/jobs/$id/approve"
 	fake GET "/jobs/$id/wait" >job
@@ -427,7 +427,7 @@ webhook_of()
 @test "an idle listener that gets TERM leaves its runner offline" {
 	background out listener "$(jit idle-1 idle)"
 	id=$(runner_id idle-1)
-	wait_until 10 online "$id"
+	wait_until 60 online "$id"
 	kill -TERM "$LAST_PID"
 	wait "$LAST_PID"
 	[ "$(field "$id" status)" = offline ]
@@ -439,7 +439,7 @@ webhook_of()
 @test "a listener that gets TERM with a job cancels it" {
 	id=$(github_job term 'sleep 60')
 	background out listener "$(jit term-1 term)"
-	wait_until 10 busy "$(runner_id term-1)"
+	wait_until 60 busy "$(runner_id term-1)"
 	kill -TERM "$LAST_PID"
 	status=0
 	wait "$LAST_PID" || status=$?
@@ -450,7 +450,7 @@ webhook_of()
 @test "a listener whose runner is deleted ends with 1" {
 	background out listener "$(jit pulled-1 pulled)"
 	id=$(runner_id pulled-1)
-	wait_until 10 online "$id"
+	wait_until 60 online "$id"
 	gh DELETE "$base/runners/$id"
 	status=0
 	wait "$LAST_PID" || status=$?
@@ -489,7 +489,7 @@ webhook_of()
 	github_start --lost-after 0.5 --offline-after 0.5
 	id=$(github_job silent 'sleep 60')
 	background out listener "$(jit silent-1 silent)"
-	wait_until 10 busy "$(runner_id silent-1)"
+	wait_until 60 busy "$(runner_id silent-1)"
 	# shellcheck disable=SC2046
 	kill -KILL $(family "$LAST_PID")
 	run -0 fake GET "/jobs/$id/wait?timeout=2"

@@ -66,7 +66,7 @@ serve()
 {
 	background scaleset.log forge-runner -v scaleset set
 	SERVE=$LAST_PID
-	wait_until 10 has_session
+	wait_until 60 has_session
 }
 
 has_session()
@@ -89,13 +89,13 @@ jobs_are()
 	serve
 	job 'echo one' >/dev/null
 	job 'exit 3' >/dev/null
-	wait_until 10 jobs_are "queued queued"
+	wait_until 60 jobs_are "queued queued"
 	[ "$(forge-runner pools -q '"\(.queued) \(.start)"')" = "2 2" ]
 	[ "$(forge-runner jobs -q .labels[] | sort -u)" = "scale-set:$SET" ]
 	background watch.log forge-watch run
 	WATCH=$LAST_PID
 	wait_until 60 jobs_are "completed failure completed success"
-	wait_until 10 acknowledged
+	wait_until 60 acknowledged
 	[ "$(at_github .statistics.totalRegisteredRunners)" = 0 ]
 	# Each has its runner, and its timeline.
 	id=$(forge-runner jobs --all -q .id | head -n 1)
@@ -115,9 +115,9 @@ acknowledged()
 @test "a job that was queued before, and one that is cancelled" {
 	first=$(job true)
 	serve
-	wait_until 10 jobs_are queued
+	wait_until 60 jobs_are queued
 	fake POST "/jobs/$first/cancel"
-	wait_until 10 jobs_are "completed cancelled"
+	wait_until 60 jobs_are "completed cancelled"
 }
 
 @test "kill -9: the session that is left over is ended, not waited for" {
@@ -128,7 +128,7 @@ acknowledged()
 	job true >/dev/null
 	SECONDS=0
 	serve
-	wait_until 10 jobs_are queued
+	wait_until 60 jobs_are queued
 	[ "$SECONDS" -lt 8 ]
 	run -1 grep conflict scaleset.log
 }
@@ -140,16 +140,16 @@ acknowledged()
 	cp -r state other
 	background other.log forge-runner -v -C "$PWD/other" scaleset set
 	OTHER=$LAST_PID
-	wait_until 10 has_session
+	wait_until 60 has_session
 	background scaleset.log forge-runner -v scaleset set
 	SERVE=$LAST_PID
-	wait_until 10 grep -q "scaleset.conflict .*already has an active session" \
+	wait_until 60 grep -q "scaleset.conflict .*already has an active session" \
 		scaleset.log
 	kill "$OTHER"
 	wait "$OTHER"
-	wait_until 20 has_session
+	wait_until 60 has_session
 	job true >/dev/null
-	wait_until 10 jobs_are queued
+	wait_until 60 jobs_are queued
 }
 
 @test "expired tokens of the queue and of the service are renewed" {
@@ -158,7 +158,7 @@ acknowledged()
 	fake POST /tokens/revoke '{}' >/dev/null
 	sleep 1.5
 	job true >/dev/null
-	wait_until 10 jobs_are queued
+	wait_until 60 jobs_are queued
 	run -1 grep failed scaleset.log
 }
 
@@ -169,8 +169,8 @@ acknowledged()
 	fake POST /faults '{"match":{"method":"POST","path":"acquirejobs"},"after":true,"cut":true}'
 	fake POST /faults '{"match":{"method":"DELETE","path":"/queue/"},"cut":true}'
 	job true >/dev/null
-	wait_until 30 jobs_are queued
-	wait_until 10 acknowledged
+	wait_until 60 jobs_are queued
+	wait_until 60 acknowledged
 	grep -q 'scaleset.failed ' scaleset.log
 }
 
@@ -182,7 +182,7 @@ acknowledged()
 		state, updated_at) VALUES (4503599627370497, 1, '$REPO', 'x',
 		'[\"scale-set:$SET\"]', 'queued', 1)"
 	serve
-	wait_until 10 jobs_are "completed gone"
+	wait_until 60 jobs_are "completed gone"
 }
 
 @test "labels and the runner group of the set" {
@@ -191,7 +191,7 @@ acknowledged()
 	[ "$(at_github '"\(.labels | join(",")) \(.group)"')" = \
 		"$SET,linux,x64 2" ]
 	job true linux,x64 >/dev/null
-	wait_until 10 jobs_are queued
+	wait_until 60 jobs_are queued
 }
 
 watch_start()

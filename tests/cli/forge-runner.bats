@@ -172,7 +172,7 @@ SH
 @test "the JIT configuration is in no argv, environment or file" {
 	job 'sleep 2' >/dev/null
 	name=$(forge-runner start --pool here)
-	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
+	wait_until 60 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
 	# base64 of the {" that it begins with
 	pids=$(pgrep -f "forge-runner run --state=$FORGE_STATE ")
 	[ -n "$pids" ]
@@ -181,7 +181,7 @@ SH
 		[ -z "$(tr '\0' '\n' <"/proc/$p/cmdline" | grep eyI)" ]
 	done
 	[ -z "$(grep -rl eyI "$FORGE_STATE/runner")" ]
-	wait_until 20 forge_done "$name"
+	wait_until 60 forge_done "$name"
 }
 
 forge_done() { [ "$(forge-runner show "$1" -q .state)" = done ]; }
@@ -192,7 +192,7 @@ state_is() { [ "$(forge-runner show "$1" -q .state)" = "$2" ]; }
 	[[ "$output" == forge-???????? ]]
 	[ "$stderr" = '' ]
 	name=$output
-	wait_until 10 state_is "$name" idle
+	wait_until 60 state_is "$name" idle
 	run -0 forge-runner list
 	[[ "${lines[0]}" == 'NAME '* ]]
 	[[ "${lines[1]}" == "$name idle"* ]]
@@ -219,7 +219,7 @@ state_is() { [ "$(forge-runner show "$1" -q .state)" = "$2" ]; }
 @test "stop: a busy runner is left alone, unless --now" {
 	job 'sleep 60' >/dev/null
 	name=$(forge-runner start --pool here)
-	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
+	wait_until 60 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
 	run -4 --separate-stderr forge-runner stop "$name"
 	[ "$stderr" = "forge-runner: runner '$name' has a job; 'forge-runner stop --now $name' ends both" ]
 	run -0 --separate-stderr forge-runner stop --now "$name"
@@ -229,10 +229,10 @@ state_is() { [ "$(forge-runner show "$1" -q .state)" = "$2" ]; }
 
 @test "sync: after kill -9 the row is lost and the ghost removed" {
 	name=$(forge-runner start --pool here)
-	wait_until 10 state_is "$name" idle
+	wait_until 60 state_is "$name" idle
 	pid=$(pgrep -f "forge-runner run --state=$FORGE_STATE ")
 	kill -9 "$pid"
-	wait_until 5 bash -c "[ ! -e /proc/$pid ]"
+	wait_until 60 bash -c "[ ! -e /proc/$pid ]"
 	run -0 --separate-stderr forge-runner sync -n
 	[ "$output" = "runner '$name': its supervisor is dead" ]
 	run -0 --separate-stderr forge-runner sync
@@ -246,7 +246,7 @@ state_is() { [ "$(forge-runner show "$1" -q .state)" = "$2" ]; }
 
 @test "watch: another one on the same state is refused" {
 	background watch.log forge-watch run
-	wait_until 5 forge-watch status --quiet >/dev/null
+	wait_until 60 forge-watch status --quiet >/dev/null
 	run -4 --separate-stderr forge-watch run --once
 	[ "$stderr" = "forge-watch: another forge-watch runs on '$FORGE_STATE'" ]
 }
@@ -254,13 +254,13 @@ state_is() { [ "$(forge-runner show "$1" -q .state)" = "$2" ]; }
 @test "watch: HUP reads the configuration again, a broken one changes nothing" {
 	background watch.log forge-watch run
 	pid=$LAST_PID
-	wait_until 5 forge-watch status --quiet >/dev/null
+	wait_until 60 forge-watch status --quiet >/dev/null
 	echo '[pool' >>"$FORGE_STATE/config"
 	kill -HUP "$pid"
-	wait_until 5 grep -q 'event=watch.reload ' watch.log
+	wait_until 60 grep -q 'event=watch.reload ' watch.log
 	configure
 	kill -HUP "$pid"
-	wait_until 5 grep -q 'event=watch.reloaded' watch.log
+	wait_until 60 grep -q 'event=watch.reloaded' watch.log
 	kill -0 "$pid"
 }
 
@@ -325,7 +325,7 @@ delivery()
 	fake POST "/jobs/$id/cancel" >/dev/null
 	forge-watch run --once
 	name=$(forge-runner list -q .name)
-	wait_until 10 state_is "$name" idle
+	wait_until 60 state_is "$name" idle
 	run -0 --separate-stderr forge-runner trim
 	[ "$output$stderr" = '' ]
 	delivery completed "$id"
@@ -335,21 +335,21 @@ delivery()
 	[ "$output" = "runner '$name': no job waits for it" ]
 	run -0 --separate-stderr forge-runner trim
 	[ "$output" = "runner '$name': removed, no job waited for it" ]
-	wait_until 10 state_is "$name" done
+	wait_until 60 state_is "$name" done
 	[ "$(forge-runner show "$name" -q .result)" = unused ]
 	[ "$(runners_at_github)" = 0 ]
 	# one that took another's job meanwhile
 	name=$(forge-runner start --pool here --on-demand)
-	wait_until 10 state_is "$name" idle
+	wait_until 60 state_is "$name" idle
 	job 'sleep 60' >/dev/null
-	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
+	wait_until 60 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
 	run -0 --separate-stderr forge-runner trim
 	[ "$output" = "runner '$name': kept, it has a job" ]
 	run -0 --separate-stderr forge-runner trim
 	[ "$output$stderr" = '' ]
 	# one that a person asked for
 	name=$(forge-runner start --pool here)
-	wait_until 10 state_is "$name" idle
+	wait_until 60 state_is "$name" idle
 	run -0 --separate-stderr forge-runner trim
 	[ "$output$stderr" = '' ]
 }
@@ -366,7 +366,7 @@ delivery()
 	run -0 forge-runner list --all -q '.labels | tostring'
 	[ "$output" = '["forge-cpus=3","linux","self-hosted"]' ]
 	name=$(forge-runner list --all -q .name)
-	wait_until 20 forge_done "$name"
+	wait_until 60 forge_done "$name"
 	[ "$(forge-runner show "$name" -q .result)" = succeeded ]
 }
 
@@ -385,7 +385,7 @@ listener_home()
 	listener_home
 	job 'exit 3' >/dev/null
 	name=$(forge-runner start --pool here)
-	wait_until 10 state_is "$name" held
+	wait_until 60 state_is "$name" held
 	[ "$(runners_at_github)" = 0 ]
 	run -0 forge-runner logs --diag "$name"
 	[ "$(forge-runner logs --diag "$name" | tar -xzO)" = 'what went wrong' ]
@@ -397,12 +397,12 @@ listener_home()
 	# for its time: what is left can be changed
 	job 'exit 3' >/dev/null
 	name=$(forge-runner start --pool here --hold-on-failure 1s)
-	wait_until 10 state_is "$name" held
+	wait_until 60 state_is "$name" held
 	run -0 --separate-stderr forge-runner hold --for 3s "$name"
 	[ "$output$stderr" = '' ]
 	sleep 1.5
 	state_is "$name" held
-	wait_until 10 forge_done "$name"
+	wait_until 60 forge_done "$name"
 	run -4 --separate-stderr forge-runner hold "$name"
 	[ "$stderr" = "forge-runner: runner '$name' is done: there is nothing left to hold" ]
 }
@@ -410,9 +410,9 @@ listener_home()
 @test "hold: asked for while the job runs; a job that succeeds is not held" {
 	job 'sleep 1; exit 1' >/dev/null
 	name=$(forge-runner start --pool here)
-	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
+	wait_until 60 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
 	forge-runner hold "$name"
-	wait_until 10 state_is "$name" held
+	wait_until 60 state_is "$name" held
 	forge-runner stop "$name"
 	job true >/dev/null
 	run -0 forge-runner run --pool here --hold-on-failure 1h
@@ -437,9 +437,9 @@ listener_home()
 
 @test "run: TERM removes an idle runner at GitHub before it ends" {
 	forge-runner start --pool here >name
-	wait_until 10 state_is "$(cat name)" idle
+	wait_until 60 state_is "$(cat name)" idle
 	kill "$(pgrep -f "forge-runner run --state=$FORGE_STATE ")"
-	wait_until 10 forge_done "$(cat name)"
+	wait_until 60 forge_done "$(cat name)"
 	run -0 forge-watch events -q .kind
 	[ "$(tail -n 3 <<<"$output" | tr '\n' ' ')" = \
 		'runner.removed runner.ending runner.done ' ]
@@ -468,14 +468,14 @@ listener_home()
 	id=$(job 'sleep 60')
 	delivery queued "$id"
 	name=$(forge-runner start --pool here)
-	wait_until 10 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
+	wait_until 60 grep -q 'Running job' "$FORGE_STATE/runner/$name/log"
 	delivery in_progress "$id"
 	state_is "$name" busy
 	pid=$(pgrep -of "^/bin/sh $PWD/home/bin/Runner.Listener run")
 	kill -STOP "$pid"
 	fake POST "/jobs/$id/finish" '{"conclusion": "failure"}' >/dev/null
 	kill -KILL "$pid"
-	wait_until 10 forge_done "$name"
+	wait_until 60 forge_done "$name"
 	[ "$(forge-runner show "$name" -q .result)" = failed ]
 }
 
@@ -519,7 +519,7 @@ listener_home()
 
 @test "run: a name that lives elsewhere is not taken from it" {
 	forge-runner start --pool here --name "twin-$BATS_TEST_NUMBER"
-	wait_until 10 grep -q Listening \
+	wait_until 60 grep -q Listening \
 		"$FORGE_STATE/runner/twin-$BATS_TEST_NUMBER/log"
 	mkdir -m 700 other
 	cp "$FORGE_STATE/config" other/

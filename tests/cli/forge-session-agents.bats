@@ -67,7 +67,7 @@ is_state() { [ "$(forge-session show "$1" -q .state)" = "$2" ]; }
 	[ "$(jq -s 'map(select(.status == 200 and .path == "/v1/messages"))
 		| length' "$FORGE_STATE/session/s1/api.ndjson")" = 3 ]
 	[ -z "$(grep -rl "$AGENT_KEY" "$FORGE_STATE")" ]
-	wait_until 20 eval '! pgrep -f "proxy -C $FORGE_STATE"'
+	wait_until 60 eval '! pgrep -f "proxy -C $FORGE_STATE"'
 }
 
 @test "claude: what it may not tell is not in the transcript" {
@@ -194,7 +194,7 @@ codex_options=(-P codex -m gpt-5.5 --dir repo)
 	printf 'allow Bash(touch *)\ndeny Bash(rm:*)\n' >rules
 	id=$(forge-session start "${codex_options[@]}" --policy rules \
 		-p $'+bash touch yes\n+bash rm yes\n+say done')
-	wait_until 10 turns 1 || { forge-session log "$id"; false; }
+	wait_until 60 turns 1 || { forge-session log "$id"; false; }
 	[ -e repo/yes ]
 	supervisor_dies
 	forge-session resume "$id" -p +recall

@@ -22,7 +22,7 @@ teardown() { common_teardown; }
 proxy_start() {
 	forge-session key claude <<<"$AGENT_KEY"
 	background "$PWD/proxy" forge-session proxy claude
-	wait_until 30 grep -q ANTHROPIC_API_KEY proxy || return 1
+	wait_until 60 grep -q ANTHROPIC_API_KEY proxy || return 1
 	URL=$(sed -n 's/^ANTHROPIC_BASE_URL=//p' proxy)
 	TOKEN=$(sed -n 's/^ANTHROPIC_API_KEY=//p' proxy)
 }
@@ -64,7 +64,7 @@ prompt() {
 		-d "$(prompt '+slow 300 one two three four five six seven')" \
 		"$URL/v1/messages" >stream 3>&- &
 	pid=$!
-	wait_until 20 grep -q '"one ' stream
+	wait_until 60 grep -q '"one ' stream
 	[ -z "$(grep '"seven ' stream)" ]
 	wait "$pid"
 	grep -q '"seven ' stream
@@ -123,7 +123,7 @@ prompt() {
 	proxy_start
 	run -28 curl -sS -m 1 -H "x-api-key: $TOKEN" -H 'anthropic-version: x' \
 		-d "$(prompt +hang)" "$URL/v1/messages"
-	wait_until 30 eval 'grep -q "\"status\":200" proxy'
+	wait_until 60 eval 'grep -q "\"status\":200" proxy'
 }
 
 @test "proxy: HTTPS is verified" {
@@ -146,7 +146,7 @@ model_start_tls() {
 	background "$PWD/tls/log" "$ROOT/tests/fake/model" "$PWD/tls/port" \
 		"$PWD/tls" --cert cert.pem --cert-key key.pem \
 		--api-key "$AGENT_KEY"
-	wait_until 30 test -e tls/port
+	wait_until 60 test -e tls/port
 	TLS_URL=https://localhost:$(cat tls/port)
 }
 
@@ -163,5 +163,5 @@ model_start_tls() {
 	echo "$AGENT_KEY" >file
 	git config -f "$FORGE_STATE/config" provider.claude.key-file "$PWD/file"
 	background "$PWD/proxy" forge-session proxy claude
-	wait_until 30 grep -q ANTHROPIC_API_KEY proxy
+	wait_until 60 grep -q ANTHROPIC_API_KEY proxy
 }

@@ -39,7 +39,7 @@ vm() { forge-vm exec web -- sh -c "$1"; }
 	[ "$output" = '' ]
 	background follow forge-vm logs -f -n 1 web
 	vm 'echo and more >/dev/ttyS0'
-	wait_until 5 grep -q more follow
+	wait_until 60 grep -q more follow
 	[ "$(cat follow)" = $'later\nand more' ]
 	run -2 --separate-stderr forge-vm logs --since yesterday web
 	[ "${stderr_lines[0]}" = "forge-vm: --since: 'yesterday' is neither a duration like 10m nor a time like 2026-11-21T05:27:48Z" ]
@@ -52,13 +52,13 @@ vm() { forge-vm exec web -- sh -c "$1"; }
 	background all forge-vm logs -f -n 0 web
 	background one forge-vm console -r web
 	background two forge-vm console -r web
-	wait_until 5 sh -c 'forge-vm exec web true'
+	wait_until 60 sh -c 'forge-vm exec web true'
 	sleep 0.3
 	vm 'yes "some text that makes it longer" | head -n 40000 |
 		awk "{ printf \"%08d %s\n\", NR, \$0 }" >/dev/ttyS0
 		echo the end >/dev/ttyS0'
 	for f in all one two; do
-		wait_until 20 grep -q 'the end' "$f"
+		wait_until 60 grep -q 'the end' "$f"
 		run -0 sh -c "grep -o '^0[0-9]*' $f | sort -c && grep -c '^0.* longer' $f"
 		[ "$output" = 40000 ]
 	done
@@ -75,15 +75,15 @@ vm() { forge-vm exec web -- sh -c "$1"; }
 	pid=$!
 	echo "$pid" >>pids
 	printf 'hello\n' >&7
-	wait_until 5 forge-vm exec web -- grep -q hello /tmp/typed
+	wait_until 60 forge-vm exec web -- grep -q hello /tmp/typed
 	run -4 --separate-stderr timeout 10 forge-vm console web </dev/null
 	[ "$output" = '' ]
 	[ "$stderr" = 'forge-vm: somebody else types on this console; --read-only is free' ]
 	vm 'echo answer >/dev/ttyS0'
-	wait_until 5 grep -q answer out
+	wait_until 60 grep -q answer out
 	# As much as one likes.
 	seq 30000 >&7
-	wait_until 10 forge-vm exec web -- grep -q '^30000$' /tmp/typed
+	wait_until 60 forge-vm exec web -- grep -q '^30000$' /tmp/typed
 	kill -TERM "$pid"
 	status=0
 	wait "$pid" || status=$?
@@ -136,7 +136,7 @@ vm() { forge-vm exec web -- sh -c "$1"; }
 @test "console: before the guest is ready, and to its end" {
 	forge-vm start -i busybox -n two --net none 3>&- 4>&- &
 	starting=$!
-	wait_until 5 test -S "$FORGE_STATE/vm/two/ctl.sock"
+	wait_until 60 test -S "$FORGE_STATE/vm/two/ctl.sock"
 	background out forge-vm console -r two
 	wait "$starting"
 	forge-vm exec two -- sh -c 'echo last words >/dev/ttyS0'

@@ -39,9 +39,9 @@ status 5' ]
 	stty -a >after
 	E
 	background out script -qec 'sh on-terminal' /dev/null
-	wait_until 5 grep -q up out
+	wait_until 60 grep -q up out
 	forge-vm destroy two
-	wait_until 5 test -s after
+	wait_until 60 test -s after
 	cmp before after
 	grep -q 'the VM ended before the command did' out
 	grep -q 'status 125' out
@@ -78,11 +78,11 @@ status 5' ]
 	forge-vm exec web -- sh -c 'trap "" TERM; echo up; sleep 600' >out \
 		3>&- 4>&- &
 	pid=$!
-	wait_until 5 grep -q up out
+	wait_until 60 grep -q up out
 	kill -TERM "$pid"
 	SECONDS=0 status=0
 	wait "$pid" || status=$?
 	[ "$status" = 143 ]
 	[ "$SECONDS" -ge 9 ]
-	wait_until 5 forge-vm exec web -- sh -c '! pidof sleep'
+	wait_until 60 forge-vm exec web -- sh -c '! pidof sleep'
 }

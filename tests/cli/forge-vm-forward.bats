@@ -112,14 +112,14 @@ forward_end() {
 @test "forward: killed, or its client killed, the guest's side ends" {
 	forward_start 0:7
 	background cat socat -u "TCP:${PLACES[0]}" OPEN:/dev/null
-	wait_until 5 forge-vm exec web -- pidof cat >/dev/null
+	wait_until 60 forge-vm exec web -- pidof cat >/dev/null
 	kill -9 "$LAST_PID"
-	wait_until 5 forge-vm exec web -- sh -c '! pidof cat'
+	wait_until 60 forge-vm exec web -- sh -c '! pidof cat'
 	background cat socat -u "TCP:${PLACES[0]}" OPEN:/dev/null
-	wait_until 5 forge-vm exec web -- pidof cat >/dev/null
+	wait_until 60 forge-vm exec web -- pidof cat >/dev/null
 	kill -9 "$PID"
 	wait "$PID" || true
-	wait_until 5 forge-vm exec web -- sh -c '! pidof cat'
+	wait_until 60 forge-vm exec web -- sh -c '! pidof cat'
 }
 
 @test "forward: an old socket is replaced, a live one and a file are not" {
@@ -144,7 +144,7 @@ forward_end() {
 @test "forward: ends with the VM, and says so" {
 	forge-vm start -i busybox -n short --net none >/dev/null
 	background log forge-vm forward short 0:80
-	wait_until 5 test -s log
+	wait_until 60 test -s log
 	forge-vm destroy short
 	status=0
 	wait "$LAST_PID" || status=$?
@@ -160,7 +160,7 @@ forward_end() {
 	echo from the host >www/index.html
 	head -c 4000000 /dev/urandom >www/big
 	background httpd busybox httpd -f -p 127.0.0.1:"$((PORT = 20000 + $$ % 10000))" -h www
-	wait_until 10 curl -s -o /dev/null "http://127.0.0.1:$PORT/"
+	wait_until 60 curl -s -o /dev/null "http://127.0.0.1:$PORT/"
 	forward_start "-R0:$PORT"
 	[[ ${PLACES[0]} =~ ^web:[0-9]+$ ]]
 	port=${PLACES[0]#web:}
@@ -183,7 +183,7 @@ forward_end() {
 @test "forward -R: either end of a connection ends as it would there" {
 	head -c 3000000 /dev/urandom >in
 	background echo socat UNIX-LISTEN:echo.sock,fork EXEC:cat
-	wait_until 10 test -S echo.sock
+	wait_until 60 test -S echo.sock
 	forward_start -R70:./echo.sock -R71:1 0:7
 	[ "${PLACES[*]}" = "${PLACES[0]} web:70 web:71" ]
 	forge-vm exec web -- sh -c 'cat | nc 127.0.0.1 70' <in >out
@@ -194,7 +194,7 @@ forward_end() {
 	kill -9 "$PID"
 	wait "$PID" || true
 	refused() { run -1 forge-vm exec web -- nc 127.0.0.1 70; }
-	wait_until 10 refused
+	wait_until 60 refused
 }
 
 @test "forward -R: a port that is taken, and what is none, is told" {

@@ -187,7 +187,7 @@ fi
 @test "forward: a guest that breaks the rules resets its own connection" {
 	hostile port
 	background place forge-vm forward port 0:80
-	wait_until 5 test -s place
+	wait_until 60 test -s place
 	for _ in 1 2 3; do
 		run bash -c "exec 3<>/dev/tcp/$(tr : / <place) && timeout 5 cat <&3"
 		[[ "$output" == a* ]] || [ "$status" = 1 ]
@@ -195,9 +195,9 @@ fi
 	kill -0 "$LAST_PID"
 	hostile flood
 	background flooded forge-vm forward flood 0:80
-	wait_until 5 test -s flooded
+	wait_until 60 test -s flooded
 	run timeout 5 bash -c "exec 3<>/dev/tcp/$(tr : / <flooded) && cat <&3 >/dev/null"
-	wait_until 5 grep -q 'the VM ended' flooded
+	wait_until 60 grep -q 'the VM ended' flooded
 }
 
 @test "a real guest forks without end, and is stopped all the same" {

@@ -358,7 +358,7 @@ is missing" ]
 	for n in 0.02 0.05 0.1 0.15 0.2 0.3; do
 		timeout -s KILL "$n" forge-vm image import --replace r.tar a \
 			--kernel "$FORGE_STATE/image/a/kernel" || :
-		wait_until 5 sh -c 'forge-vm fsck >/dev/null &&
+		wait_until 60 sh -c 'forge-vm fsck >/dev/null &&
 			[ "$(ls -A "$FORGE_STATE/image")" = a ]'
 		[ "$(forge-vm image list -q .state)" = ready ]
 	done

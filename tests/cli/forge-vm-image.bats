@@ -41,7 +41,7 @@ kinds()
 holder()
 {
 	background log flock "$1" "$FORGE_STATE/run/image/$2" sleep 60
-	wait_until 5 sh -c '! flock -n "$1" true' - \
+	wait_until 60 sh -c '! flock -n "$1" true' - \
 		"$FORGE_STATE/run/image/$2"
 }
 
@@ -359,7 +359,7 @@ mended()
 			--kernel "$FORGE_STATE/image/a/kernel" || :
 		[ "$(ls -A "$FORGE_STATE/image")" = a ] || left=1
 		# a child forked just then has the lock until its exec
-		wait_until 5 mended
+		wait_until 60 mended
 		[ "$(forge-vm image list -q '[.name, .state] | @tsv')" = \
 			"a	ready" ]
 		[ "$(forge-vm fsck)" = "" ]

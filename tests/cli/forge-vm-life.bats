@@ -54,10 +54,10 @@ $i" ]
 	# A client that is killed takes its command with it.
 	forge-vm exec web -- sh -c 'echo $$ >/tmp/pid; exec sleep 600' 3>&- &
 	pid=$!
-	wait_until 10 forge-vm exec web -- test -s /tmp/pid
+	wait_until 60 forge-vm exec web -- test -s /tmp/pid
 	kill -9 "$pid"
 	wait "$pid" || true
-	wait_until 10 forge-vm exec web -- \
+	wait_until 60 forge-vm exec web -- \
 		sh -c '! kill -0 "$(cat /tmp/pid)" 2>/dev/null'
 
 	run -0 --separate-stderr forge-vm wait --for ready web
@@ -113,7 +113,7 @@ $i" ]
 		forge-vm start -i busybox -n web >/dev/null
 		pid=$(forge-vm show web -q .supervisor | cut -d: -f2)
 		kill -9 "$pid"
-		wait_until 5 no_hypervisor
+		wait_until 60 no_hypervisor
 		run -0 --separate-stderr forge-vm fsck -n
 		[ "$output" = "vm 'web': its supervisor is dead" ]
 		run -0 --separate-stderr forge-vm show web -q '.state, .reason, .address'

@@ -87,7 +87,7 @@ kinds() { forge-watch events -q "select(.subject == \"$1\") | .kind"; }
 	forge-vm run -i busybox --driver process -n job -- \
 		sh -c 'until [ -e /tmp/go ]; do sleep 0.1; done; exit 7' 3>&- &
 	pid=$!
-	wait_until 10 forge-vm exec job -- true
+	wait_until 60 forge-vm exec job -- true
 	forge-vm hold job
 	forge-vm exec job -- touch /tmp/go
 	sleep 0.7
@@ -103,7 +103,7 @@ kinds() { forge-watch events -q "select(.subject == \"$1\") | .kind"; }
 @test "hold: a signal and stop end it all the same" {
 	forge-vm run -i busybox --driver process -n job -- sleep 0.5 3>&- &
 	pid=$!
-	wait_until 10 forge-vm exec job -- true
+	wait_until 60 forge-vm exec job -- true
 	forge-vm hold job
 	sleep 1
 	kill -TERM "$pid"

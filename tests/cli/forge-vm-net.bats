@@ -69,9 +69,9 @@ make_services()
 		--address=/wild.test/2001:db8::10 \
 		--address=/bad.test/192.0.2.11 \
 		--txt-record=good.test,secret
-	wait_until 10 grep -q started dns.log
-	wait_until 10 grep -q Serving web.log
-	wait_until 10 grep -q Serving host.log
+	wait_until 60 grep -q started dns.log
+	wait_until 60 grep -q Serving web.log
+	wait_until 60 grep -q Serving host.log
 }
 
 setup_file()

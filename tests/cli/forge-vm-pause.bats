@@ -61,7 +61,7 @@ ticks() {
 	forge-vm pause web
 	pid=$(forge-vm show web -q '.hypervisor | split(":")[1]')
 	kill -9 "$(forge-vm show web -q '.supervisor | split(":")[1]')"
-	wait_until 10 eval "! kill -0 $pid 2>/dev/null"
+	wait_until 60 eval "! kill -0 $pid 2>/dev/null"
 	forge-vm fsck >/dev/null
 	[ "$(forge-vm show web -q '.state')" = crashed ]
 	run -0 --separate-stderr forge-vm fsck -n

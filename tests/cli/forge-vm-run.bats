@@ -124,7 +124,7 @@ nothing_left() {
 		4>ready >out 2>err &
 	pid=$!
 	read -r _ <ready
-	wait_until 10 grep -q go out
+	wait_until 60 grep -q go out
 	kill -TERM "$pid"
 	status=0
 	wait "$pid" || status=$?
@@ -159,7 +159,7 @@ nothing_left() {
 
 @test "run: a name is taken once" {
 	background log forge-vm run -i busybox -n one -- sleep 60
-	wait_until 20 forge-vm wait --for ready one
+	wait_until 60 forge-vm wait --for ready one
 	run -125 --separate-stderr forge-vm run -i busybox -n one -- true
 	[ "$output" = '' ]
 	[ "$stderr" = "forge-vm: a VM named 'one' runs" ]
@@ -197,13 +197,13 @@ look_again() {
 		forge-vm run -i busybox -n dead -- sleep 60 >/dev/null 2>&1 3>&- &
 		pid=$!
 		case $moment in
-		ready) wait_until 20 forge-vm wait --for ready dead 2>/dev/null ;;
+		ready) wait_until 60 forge-vm wait --for ready dead 2>/dev/null ;;
 		*) sleep "$moment" ;;
 		esac
 		kill -9 "$pid"
 		wait "$pid" || true
 		# A child that it was just making may hold its lock a moment.
-		wait_until 20 look_again
+		wait_until 60 look_again
 	done
 }
 
@@ -211,7 +211,7 @@ look_again() {
 	for _ in 1 2 3; do
 		forge-vm run -i busybox -n dead -- sleep 60 >out 2>err 3>&- &
 		pid=$!
-		wait_until 20 forge-vm wait --for ready dead 2>/dev/null
+		wait_until 60 forge-vm wait --for ready dead 2>/dev/null
 		kill -9 "$(pgrep -P "$pid" -x forge-dead)"
 		status=0
 		wait "$pid" || status=$?

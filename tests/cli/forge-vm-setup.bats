@@ -207,11 +207,11 @@ supervisor()
 	for delay in 0 0.02 0.05 0.1 0.3 1.5; do
 		host forge-vm run --image busybox --net tap -n dead \
 			--egress allow=good.test -- sleep 60 &
-		wait_until 5 supervisor dead
+		wait_until 60 supervisor dead
 		sleep "$delay"
 		kill -KILL "$(supervisor dead)"
 		wait $! || :
-		wait_until 5 buried dead
+		wait_until 60 buried dead
 		[ "$(network)" = "$clean" ]
 		run -0 host forge-vm fsck
 		[ "$output" = "" ]

@@ -36,7 +36,7 @@ identity='hostname; cat /etc/hostname /etc/machine-id
 	# With a command in it nobody could say whose copy of it is whose.
 	forge-vm exec base -- sleep 600 3>&- &
 	client=$!
-	wait_until 10 forge-vm exec base -- pidof sleep
+	wait_until 60 forge-vm exec base -- pidof sleep
 	run -4 --separate-stderr forge-vm snapshot take base other
 	[ "$stderr" = "forge-vm: a command runs in VM 'base'; its copies would have nobody to end it" ]
 	kill -9 "$client"

@@ -24,7 +24,7 @@ while True:
     c = s.accept()[0]
     c.sendall(b"secret\n")
     c.close()'
-	wait_until 5 test -s port
+	wait_until 60 test -s port
 	PORT=$(cat port)
 	git config -f "$FORGE_STATE/config" vm.subnet 10.127.77.0/24
 }
@@ -111,7 +111,7 @@ ask() { # NET
 @test "net user: when passt dies, the VM ends and says so" {
 	forge-vm run -i busybox -n dead --net user -- sleep 60 >out 2>err 3>&- &
 	pid=$!
-	wait_until 20 forge-vm wait --for ready dead 2>/dev/null
+	wait_until 60 forge-vm wait --for ready dead 2>/dev/null
 	kill -9 "$(pgrep -P "$pid" -f '^passt ')"
 	status=0
 	wait "$pid" || status=$?
@@ -123,10 +123,10 @@ ask() { # NET
 @test "net user: passt ends with its VM, also by kill -9" {
 	forge-vm run -i busybox -n dead --net user -- sleep 60 >out 2>err 3>&- &
 	pid=$!
-	wait_until 20 forge-vm wait --for ready dead 2>/dev/null
+	wait_until 60 forge-vm wait --for ready dead 2>/dev/null
 	passt=$(pgrep -P "$pid" -f '^passt ')
 	kill -9 "$pid"
 	wait "$pid" || true
 	gone() { ! kill -0 "$passt" 2>/dev/null; }
-	wait_until 5 gone
+	wait_until 60 gone
 }

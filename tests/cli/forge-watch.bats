@@ -45,7 +45,7 @@ CONF
 watch_start() { # [NAME=VALUE...]
 	background watch.log env "$@" forge-watch run
 	WATCH=$LAST_PID
-	wait_until 5 forge-watch status --quiet >/dev/null
+	wait_until 60 forge-watch status --quiet >/dev/null
 }
 
 # Webhooks come in by systemd's door, without a web server.
@@ -56,7 +56,7 @@ webhooks_start() {
 		-l "127.0.0.1:$port" -E FORGE_STATE -E FORGE_CONFIG -E PATH \
 		"$BUILD/bin/forge-webhook" --inetd
 	fake POST /config "{\"webhook_url\": \"http://127.0.0.1:$port/\"}" >/dev/null
-	wait_until 5 grep -q '^Listening on' door
+	wait_until 60 grep -q '^Listening on' door
 }
 
 free_port() {
@@ -112,7 +112,7 @@ for f in text_string_to_metric_families(sys.stdin.read()):
 		[ "$(forge-runner list --all -q 'select(.state == "done")' |
 			wc -l)" = 2 ]
 	}
-	wait_until 20 both_done
+	wait_until 60 both_done
 	forge-watch metrics | openmetrics >samples
 	fake POST /flush >/dev/null
 	forge-watch metrics | openmetrics >samples
@@ -180,7 +180,7 @@ s = socket.socket(socket.AF_UNIX)
 s.connect("metrics.sock")
 print("connected", flush=True)
 time.sleep(30)'
-	wait_until 5 test -s silent
+	wait_until 60 test -s silent
 	run -0 curl -sS -m 5 -D head --unix-socket metrics.sock http://x/metrics
 	grep -qi '^content-type: application/openmetrics-text; version=1.0.0; charset=utf-8' head
 	openmetrics <<<"$output" | grep -qx 'forge_watch_up{} 1'
@@ -223,25 +223,25 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind("notify")
 while True:
     print(s.recv(4096).decode().replace("\n", " "), flush=True)'
-	wait_until 5 test -S notify
+	wait_until 60 test -S notify
 	watch_start NOTIFY_SOCKET="$PWD/notify" WATCHDOG_USEC=200000
-	wait_until 5 grep -qx 'STATUS=0 jobs queued, 0 runners' told
+	wait_until 60 grep -qx 'STATUS=0 jobs queued, 0 runners' told
 	[ "$(head -n 1 told)" = READY=1 ]
 	five() { [ "$(grep -cx WATCHDOG=1 told)" -ge 5 ]; }
-	wait_until 5 five
+	wait_until 60 five
 	kill -HUP "$WATCH"
-	wait_until 5 grep -qE '^RELOADING=1 MONOTONIC_USEC=[0-9]+$' told
+	wait_until 60 grep -qE '^RELOADING=1 MONOTONIC_USEC=[0-9]+$' told
 	twice() { [ "$(grep -cx READY=1 told)" = 2 ]; }
-	wait_until 5 twice
+	wait_until 60 twice
 	kill "$WATCH"
-	wait_until 5 grep -qx STOPPING=1 told
+	wait_until 60 grep -qx STOPPING=1 told
 }
 
 @test "HUP: says what changed" {
 	watch_start
 	sed -i 's/max = 2/max = 4/; s/self-hosted, linux/linux/' "$FORGE_STATE/config"
 	kill -HUP "$WATCH"
-	wait_until 5 grep -q event=watch.reloaded watch.log
+	wait_until 60 grep -q event=watch.reloaded watch.log
 	run -0 forge-watch events -q 'select(.kind == "watch.reloaded").data.changes[]'
 	[ "$output" = '-pool.here.labels=self-hosted, linux
 +pool.here.labels=linux
@@ -259,7 +259,7 @@ print(s.getsockname()[1], flush=True)
 kept = []
 while True:
     kept.append(s.accept())'
-	wait_until 5 test -s hole
+	wait_until 60 test -s hole
 	hole=$(cat hole)
 	configure "[github \"hole\"]
 	api = http://127.0.0.1:$hole
@@ -274,7 +274,7 @@ while True:
 	watch_start
 	job true >/dev/null
 	done_here() { [ "$(forge-runner list --all -q .result)" = succeeded ]; }
-	wait_until 40 done_here
+	wait_until 60 done_here
 }
 
 @test "TERM: takes no more work, leaves runners; the next one adopts them" {
@@ -282,16 +282,16 @@ while True:
 	watch_start
 	job 'sleep 5' >/dev/null
 	begun() { forge-runner logs "$(forge-runner list -q .name)" 2>/dev/null | grep -q 'Running job'; }
-	wait_until 10 begun
+	wait_until 60 begun
 	name=$(forge-runner list -q .name)
 	kill "$WATCH"
-	wait_until 5 sh -c "! kill -0 $WATCH 2>/dev/null"
+	wait_until 60 sh -c "! kill -0 $WATCH 2>/dev/null"
 	run -1 forge-watch status --quiet
 	job true >/dev/null
 	[ "$(forge-runner list -q .name)" = "$name" ]
 	watch_start
 	two() { [ "$(forge-runner list --all -q 'select(.result == "succeeded")' | wc -l)" = 2 ]; }
-	wait_until 20 two
+	wait_until 60 two
 	[ "$(forge-runner list --all -q .name | wc -l)" = 2 ]
 }
 

@@ -35,7 +35,7 @@ alone()
 	stop_pid "$SERVER"
 	background lighttpd.log /usr/sbin/lighttpd -D -f lighttpd.conf
 	SERVER=$LAST_PID
-	wait_until 10 curl -s -o /dev/null -m 5 "$URL/none"
+	wait_until 60 curl -s -o /dev/null -m 5 "$URL/none"
 }
 
 spooled()

@@ -14,7 +14,7 @@ setup_file() {
 		runner >/dev/null
 	mkdir files
 	background garm.log "$ROOT/tests/fake/garm" "$PWD/garm.port" files t0ken
-	wait_until 5 test -e garm.port
+	wait_until 60 test -e garm.port
 	LIB_GARM=http://127.0.0.1:$(cat garm.port)/api/v1
 	export LIB_GARM LIB_STATE=$FORGE_STATE
 	printf '[garm]\n\tstate = %s\n\tnet = user+loopback\n' \
@@ -87,7 +87,7 @@ bootstrap() {
 			provider "$version" GetInstance GARM_INSTANCE_ID="$name" \
 				GARM_POOL_ID=p1 | jq -e '.status == "stopped"' >/dev/null
 		}
-		wait_until 20 stopped
+		wait_until 60 stopped
 		run -0 --separate-stderr provider "$version" DeleteInstance \
 			GARM_INSTANCE_ID="$name" GARM_POOL_ID=p1
 		[ "$output$stderr" = '' ]
@@ -134,7 +134,7 @@ bootstrap() {
 	run -0 provider v0.1.1 StartInstance GARM_INSTANCE_ID=one GARM_POOL_ID=p1
 	run -0 provider v0.1.1 StopInstance GARM_INSTANCE_ID=one GARM_POOL_ID=p1
 	gone() { ! forge-vm show one >/dev/null 2>&1; }
-	wait_until 10 gone
+	wait_until 60 gone
 	run -1 --separate-stderr provider v0.1.1 StartInstance GARM_INSTANCE_ID=one GARM_POOL_ID=p1
 	[ "$stderr" = "garm-provider-forge: instance 'one' has ended and is not used again: delete it and create another" ]
 	run -0 provider v0.1.1 RemoveAllInstances GARM_CONTROLLER_ID=other

@@ -9,7 +9,7 @@ setup() {
 	lighttpd_start
 	background gitea.log "$ROOT/tests/fake/gitea" "$PWD/port" t0ken \
 		"$URL" s3cret
-	wait_until 10 test -e port
+	wait_until 60 test -e port
 	GITEA=http://127.0.0.1:$(cat port)
 	echo t0ken >token
 	cat >state/config <<-CONF

@@ -141,7 +141,7 @@ scope=repo:acme/app
 	id=${output%% *}
 	job=$(github_job "busy-$BATS_TEST_NUMBER" 'sleep 30')
 	background listener.log listener "${output#* }"
-	wait_until 10 sh -c "curl -s $GITHUB_FAKE/_fake/state |
+	wait_until 60 sh -c "curl -s $GITHUB_FAKE/_fake/state |
 		grep -q in_progress"
 	client 0 find $scope "$(name)"
 	[ "$output" = "$id $(name) online busy" ]
@@ -152,7 +152,7 @@ scope=repo:acme/app
 		.status == "in_progress" and .runner_name == $name' \
 		<<<"$output"
 	fake POST "/jobs/$job/cancel" >/dev/null
-	wait_until 10 "$BUILD/tests/unit/github_client" - remove $scope "$id"
+	wait_until 60 "$BUILD/tests/unit/github_client" - remove $scope "$id"
 }
 
 @test "a job as GitHub has it, and one that it has not" {
@@ -469,7 +469,7 @@ limited()
 	head -c 5000000 /dev/zero >$files/runners
 	background www.log python3 -u -m http.server --bind 127.0.0.1 \
 		--directory www 0
-	wait_until 10 grep -q ' port ' www.log
+	wait_until 60 grep -q ' port ' www.log
 	port=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' www.log)
 	sed -i "s|api = .*|api = http://127.0.0.1:$port|" state/config
 	client 1 find $scope none
@@ -539,7 +539,7 @@ print("port", server.server_port, flush=True)
 server.serve_forever()
 PY
 	background tls.log python3 -u tls.py
-	wait_until 10 grep -q '^port' tls.log
+	wait_until 60 grep -q '^port' tls.log
 	port=$(sed -n 's/^port //p' tls.log)
 }
 

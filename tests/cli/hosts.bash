@@ -25,7 +25,7 @@ host_make() { # HOST
 	mkdir -m 700 "$1"
 	background "$1.log" unshare --net --uts sleep 3600
 	echo "$LAST_PID" >"$1.pid"
-	wait_until 10 own_network "$LAST_PID"
+	wait_until 60 own_network "$LAST_PID"
 	on "$1" hostname "$1"
 	on "$1" ip link set lo up
 }
@@ -111,7 +111,7 @@ hub_github() {
 	printf s3cret >secret
 	host_run hub door systemd-socket-activate --accept --inetd -l 127.0.0.1:8081 \
 		-E FORGE_STATE -E FORGE_CONFIG -E PATH "$BUILD/bin/forge-webhook" --inetd
-	wait_until 30 grep -q '^Listening on' hub.door
+	wait_until 60 grep -q '^Listening on' hub.door
 	export GITHUB_DIR=$PWD/github GITHUB_PAT=ghp_fake
 	export GITHUB_FAKE=http://127.0.0.1:8080 GITHUB_URL=http://127.0.0.1:8080
 	mkdir "$GITHUB_DIR"
@@ -120,7 +120,7 @@ hub_github() {
 		"$ROOT/tests/fake/github" --listen 0.0.0.0 --port 8080 --runner-url-base "http://$HUB:8080" --pat "$GITHUB_PAT" \
 		--port-file github/port --webhook-url http://127.0.0.1:8081/ \
 		--webhook-secret s3cret --state "$GITHUB_DIR" "$@"
-	wait_until 30 test -e github/port
+	wait_until 60 test -e github/port
 }
 
 host_run() { # HOST NAME COMMAND...: in the background, its log is HOST/NAME

@@ -111,7 +111,8 @@ stop_background()
 	rm -f "$dir/pids"
 }
 
-# wait_until SECONDS COMMAND...: fails when the time is over
+# wait_until SECONDS COMMAND...: fails when the time is over: 60, however slow
+# the machine, unless what is waited for itself takes long
 wait_until()
 {
 	local end=$((SECONDS + $1 + 1))
@@ -134,7 +135,7 @@ github_start()
 	background "$GITHUB_DIR/log" "$ROOT/tests/fake/github" --port 0 \
 		--port-file "$GITHUB_DIR/port" --state "$GITHUB_DIR" \
 		--pat "$GITHUB_PAT" "$@"
-	wait_until 10 test -e "$GITHUB_DIR/port" || {
+	wait_until 60 test -e "$GITHUB_DIR/port" || {
 		cat "$GITHUB_DIR/log" >&2
 		return 1
 	}
@@ -210,7 +211,7 @@ receiver_start()
 	mkdir -p "$RECEIVED"
 	background "$RECEIVED/log" "$ROOT/tests/fake/receiver" \
 		"$RECEIVED/port" "$RECEIVED" "$@"
-	wait_until 10 test -e "$RECEIVED/port" || return 1
+	wait_until 60 test -e "$RECEIVED/port" || return 1
 	RECEIVER=http://127.0.0.1:$(cat "$RECEIVED/port")/
 	export RECEIVED RECEIVER
 }

@@ -79,10 +79,10 @@ result() { forge-runner list --all -q .result; }
 	github_job linux 'exec sleep 4711' build "$REPO" >/dev/null
 	name=$(forge-runner start --pool light)
 	sleeping() { pgrep -f '^sleep 4711$' >/dev/null; }
-	wait_until 20 sleeping
+	wait_until 60 sleeping
 	kill -9 "$(pgrep -f "forge-runner run --state=$FORGE_STATE ")"
 	gone() { ! sleeping; }
-	wait_until 10 gone
+	wait_until 60 gone
 	forge-runner sync >/dev/null
 	[ "$(forge-runner show "$name" -q .state)" = done ]
 }

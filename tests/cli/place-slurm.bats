@@ -57,10 +57,10 @@ slurm_start() {
 	NodeName=$host NodeAddr=127.0.0.1 State=UNKNOWN
 	PartitionName=all Nodes=ALL Default=YES OverSubscribe=FORCE:8
 	CONF
-	wait_until 10 test -S "$MUNGE/socket"
+	wait_until 60 test -S "$MUNGE/socket"
 	background ctld.log slurmctld -D -c -f "$SLURM_CONF"
 	background slurmd.log slurmd -D -f "$SLURM_CONF"
-	wait_until 20 slurm_ready
+	wait_until 60 slurm_ready
 }
 
 slurm_ready() { [ "$(sinfo -h -o %t 2>/dev/null)" = idle ]; }
@@ -99,17 +99,17 @@ no_steps() { [ -z "$(squeue -h -s)" ] && [ -z "$(squeue -h)" ]; }
 	github_job linux 'exit 3' build "$REPO" >/dev/null
 	run -1 forge-runner run --pool hpc
 	[ "$(forge-runner list --all -q 'select(.result == "failed") | .state')" = done ]
-	wait_until 10 no_steps
+	wait_until 60 no_steps
 	[ "$(fake GET /state | jq -r '.runners | length')" = 0 ]
 }
 
 @test "slurm: a runner that is stopped ends its step" {
 	name=$(forge-runner start --pool hpc)
 	idle() { [ "$(forge-runner show "$name" -q .state)" = idle ]; }
-	wait_until 20 idle
+	wait_until 60 idle
 	[ "$(squeue -h -s | wc -l)" = 1 ]
 	run -0 forge-runner stop "$name"
-	wait_until 20 no_steps
+	wait_until 60 no_steps
 	[ "$(forge-runner show "$name" -q '[.state, .result] | @tsv')" = $'done\tunused' ]
 	[ "$(fake GET /state | jq -r '.runners | length')" = 0 ]
 }
@@ -118,22 +118,22 @@ no_steps() { [ -z "$(squeue -h -s)" ] && [ -z "$(squeue -h)" ]; }
 	github_job linux 'sleep 60' build "$REPO" >/dev/null
 	name=$(forge-runner start --pool hpc)
 	begun() { forge-runner logs "$name" 2>/dev/null | grep -q 'Running job'; }
-	wait_until 20 begun
+	wait_until 60 begun
 	scancel --signal=KILL "$(squeue -h -o %i)"
 	ended() { [ "$(forge-runner show "$name" -q .state)" = done ]; }
-	wait_until 20 ended
+	wait_until 60 ended
 	[ "$(forge-runner show "$name" -q .result)" != succeeded ]
 	[ -n "$(forge-runner show "$name" -q .reason)" ]
-	wait_until 10 no_steps
+	wait_until 60 no_steps
 }
 
 @test "slurm: kill -9 of the runner leaves no step" {
 	github_job linux 'sleep 60' build "$REPO" >/dev/null
 	name=$(forge-runner start --pool hpc)
 	begun() { forge-runner logs "$name" 2>/dev/null | grep -q 'Running job'; }
-	wait_until 20 begun
+	wait_until 60 begun
 	kill -9 "$(pgrep -f "forge-runner run --state=$FORGE_STATE ")"
 	forge-runner sync >/dev/null
-	wait_until 40 no_steps
+	wait_until 60 no_steps
 	[ "$(forge-runner show "$name" -q .state)" = done ]
 }

@@ -56,7 +56,7 @@ sshd_start()
 		EOF
 		mkdir -p /run/sshd 2>/dev/null || :
 		background sshd.log /usr/sbin/sshd -D -e -f "$PWD/sshd_config"
-		if wait_until 10 sshd_says; then
+		if wait_until 60 sshd_says; then
 			grep -q 'Server listening' sshd.log && break
 		fi
 		PORT=
@@ -157,7 +157,7 @@ two" ]
 	cp key.pub bot.pub
 	sshd_start
 	background agent.log ssh-agent -D -a "$PWD/agent"
-	wait_until 10 test -S agent
+	wait_until 60 test -S agent
 	SSH_AUTH_SOCK=$PWD/agent ssh-add -q key
 	rm key
 	forge-session identity import held --author 'Bot <bot@example.com>' \

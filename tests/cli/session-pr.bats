@@ -48,7 +48,7 @@ host_start()
 {
 	background host.log "$ROOT/tests/fake/githost" "$PWD/port" "$PWD" \
 		gh_secret_token
-	wait_until 10 test -e port
+	wait_until 60 test -e port
 	printf '[git "git.example"]\n\tkind = %s\n\tapi = %s%s\n' "$1" \
 		"http://127.0.0.1:$(cat port)" "${2:-}" >config
 }

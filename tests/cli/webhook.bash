@@ -64,7 +64,7 @@ lighttpd_start()
 	URL=http://127.0.0.1:$port/forge-webhook
 	background lighttpd.log /usr/sbin/lighttpd -D -f lighttpd.conf
 	SERVER=$LAST_PID
-	wait_until 10 answers
+	wait_until 60 answers
 }
 
 inetd_start()
@@ -75,7 +75,7 @@ inetd_start()
 		"$BUILD/bin/forge-webhook forge-webhook --inetd" >inetd.conf
 	URL=http://127.0.0.1:$port/
 	background inetd.log /usr/sbin/inetd -d "$PWD/inetd.conf"
-	wait_until 10 answers
+	wait_until 60 answers
 }
 
 # post GUID [CURL-OPTION...]: prints the body and the status; TYPE, EVENT and

@@ -62,7 +62,7 @@ s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	background door systemd-socket-activate --accept --inetd \
 		-l "127.0.0.1:$DOOR" -E FORGE_STATE -E FORGE_CONFIG -E PATH \
 		"$BUILD/bin/forge-webhook" --inetd
-	wait_until 5 grep -q '^Listening on' door
+	wait_until 60 grep -q '^Listening on' door
 }
 
 # As an init system does.
@@ -170,8 +170,8 @@ quiet() {
 	sqlite3 "$FORGE_STATE/forge.db" \
 		'UPDATE job SET updated_at = updated_at - 200000'
 	agree() { [ -z "$(forge-runner jobs -q .id)" ]; }
-	wait_until 30 agree
-	wait_until 30 quiet
+	wait_until 60 agree
+	wait_until 60 quiet
 	touch stop
 	kill "$(pgrep -f "forge-watch run.*$FORGE_STATE|^forge-watch run$" -P "$keeper")" || true
 	wait "$keeper" || true

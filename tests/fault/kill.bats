@@ -97,7 +97,7 @@ one() {
 	local id pid since conclusion begun
 	since=$(forge-watch status -q .last_event || true)
 	id=$(github_job linux 'sleep 0.2')
-	wait_until 5 known "$id"
+	wait_until 60 known "$id"
 	if [ "$1" = watch ]; then
 		background watch.log forge-watch run --state="$FORGE_STATE"
 	else
