@@ -47,6 +47,12 @@ teardown() {
 	common_teardown
 }
 
+# light: VMs that boot in no time, where they can be had
+light() {
+	! command -v bwrap >/dev/null ||
+		git config -f "$FORGE_STATE/config" vm.driver process
+}
+
 use_gitbox() {
 	cp -al "$LIB_GITBOX" "$FORGE_STATE/image/"
 	forge-vm fsck >/dev/null
@@ -110,6 +116,7 @@ state_is() { [ "$(forge-session show "$1" -q .state)" = "$2" ]; }
 }
 
 @test "session vm: a guest's links, .git and odd files do no harm" {
+	light
 	echo secret >outside
 	chmod 600 outside
 	session h '
@@ -142,6 +149,7 @@ touch '"$PWD"'/owned" >.git/hooks/$h; chmod 755 .git/hooks/$h
 }
 
 @test "session vm: too much comes back: refused, and said so" {
+	light
 	git config -f "$FORGE_STATE/config" session.max-return 1M
 	run -1 session big 'dd if=/dev/urandom of=big bs=1M count=3 2>/dev/null' \
 		--repo app.git
@@ -170,6 +178,28 @@ touch '"$PWD"'/owned" >.git/hooks/$h; chmod 755 .git/hooks/$h
 	wait_until 60 state_is k interrupted
 	wait_until 60 no_vm
 	[ "$(cat "$(work k)/half")" = done ]
+}
+
+@test "session vm: an interrupt reaches the agent; a lost VM is told" {
+	light
+	forge-session start --name i -P command --in vm:busybox --repo app.git \
+		-p 'echo 1 >f; echo ready; exec sleep 600' -- sh -c 'eval "$(cat)"'
+	ready() { forge-session log i | grep -q '"ready"'; }
+	wait_until 60 ready
+	forge-session interrupt i
+	forge-session wait i
+	state_is i idle
+	[ "$(cat "$(work i)/f")" = 1 ]
+	forge-vm destroy "$(forge-vm list -q .name)"
+	forge-session send i 'echo 2 >f'
+	wait_until 60 state_is i failed
+	[[ "$(forge-session show i -q .reason)" == "VM 'session-i-"*"' ended" ]]
+	[ "$(cat "$(work i)/f")" = 1 ]
+	forge-session resume i
+	forge-session wait i
+	[ "$(cat "$(work i)/f")" = 2 ]
+	forge-session stop i
+	wait_until 60 no_vm
 }
 
 # use_model: a provider `probe` whose API is the model
@@ -242,6 +272,7 @@ finds() {
 }
 
 @test "session vm: commits come back, checked" {
+	light
 	use_gitbox
 	start() {
 		forge-session run --name "$1" -P command --in vm:gitbox \
