@@ -212,8 +212,8 @@ on_signal(struct agent *a, const struct frame *f)
 		return;
 	sig = frame_get32(f->payload);
 	if (x->listening || x->accepting) {
-		agent_send_exit(a, x->stream, CHANNEL_EXITED, 0);
-		exec_close(x);
+		exec_close(x); /* first: who hears of it may want the port */
+		agent_send_exit(a, f->stream, CHANNEL_EXITED, 0);
 	} else if (x->socket)
 		connect_reset(x);
 	else if (sig > 0 && sig <= 64)
