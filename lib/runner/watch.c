@@ -1,4 +1,4 @@
-#include "lib/runner/watch.h"
+#include "lib/runner/watch_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -7,54 +7,29 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/sd.h"
 #include "lib/base/signals.h"
-#include "lib/net/listen.h"
 #include "lib/runner/delivery.h"
 #include "lib/runner/fleet.h"
-#include "lib/runner/watch_tasks.h"
-#include "lib/state/config.h"
 #include "lib/state/db.h"
 #include "lib/state/event.h"
 #include "lib/state/state.h"
 #include "lib/base/banned.h"
 
-#define SPOOL "spool/new"
 #define TURN 100 /* ms to wait for the database before another does */
-
-struct watch {
-	struct state *st;
-	struct db *db;
-	int signals;
-	int events;
-	int spool;
-	int metrics; /* a listening socket, or -1 */
-	bool metrics_given; /* by systemd: not from the configuration */
-	int agents; /* likewise; forge-stream accepts */
-	char *agents_where; /* as configured; NULL: by systemd, or not */
-	struct task *stream; /* in tasks, or NULL */
-	struct watch_tasks tasks;
-	int64_t retry_at; /* wall ms, 0 none */
-	int64_t watchdog_at; /* monotonic ms, -1 none */
-	int64_t seen; /* the last event that was looked at */
-	bool stop;
-	bool reload;
-};
 
 /* ---- the steps ---- */
 
 static bool
 spool_filled(struct watch *w)
 {
-	int fd = openat(state_dir(w->st), SPOOL,
+	int fd = openat(state_dir(w->st), WATCH_SPOOL,
 		O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent *e;
 	bool found = false;
@@ -266,182 +241,6 @@ await(struct watch *w, struct err *err)
 
 /* ---- beginning and end ---- */
 
-static int
-spool_open(struct watch *w, struct err *err)
-{
-	CLEANUP_FREE char *path = xasprintf("%s/" SPOOL, state_path(w->st));
-
-	if (fs_mkdirs(state_dir(w->st), SPOOL, 0700, err))
-		return -1;
-	w->spool = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (w->spool < 0 || inotify_add_watch(w->spool, path,
-				IN_MOVED_TO | IN_CREATE) < 0)
-		return err_sys(err, "cannot watch '%s'", path);
-	return 0;
-}
-
-static void
-close_state(struct watch *w)
-{
-	cleanup_close(&w->events);
-	cleanup_close(&w->spool);
-	w->events = w->spool = -1;
-	state_close(w->st);
-	w->st = NULL;
-}
-
-/* The state with its alarms; again after SIGHUP, so that the configuration
- * is read anew. */
-static int
-open_state(struct watch *w, struct err *err)
-{
-	CLEANUP_ARGV struct argv mistakes = ARGV_INIT;
-	struct config *c;
-	size_t i;
-
-	if (state_open(&w->st, err) || state_db(w->st, &w->db, err) ||
-		state_config(w->st, &c, err) ||
-		config_check(c, &mistakes, err))
-		return -1;
-	for (i = 0; i < mistakes.n; i++)
-		log_warning("config", "mistake", mistakes.v[i], NULL);
-	if (event_watch_open(w->st, &w->events, err) || spool_open(w, err))
-		return -1;
-	return event_last(w->db, &w->seen, err);
-}
-
-/* Where to listen may have changed; what systemd gave us stays. */
-static int
-listen_metrics(struct watch *w, struct err *err)
-{
-	struct config *c;
-	const char *where;
-
-	if (w->metrics_given)
-		return 0;
-	cleanup_close(&w->metrics);
-	w->metrics = sd_socket("metrics");
-	w->metrics_given = w->metrics >= 0;
-	if (w->metrics_given)
-		return fd_nonblock(w->metrics, true) ?
-			err_sys(err, "the socket that systemd passed") : 0;
-	if (state_config(w->st, &c, err))
-		return -1;
-	where = config_str(c, "watch", NULL, "metrics", NULL);
-	return where ? listen_open(where, &w->metrics, err) : 0;
-}
-
-/* The socket is ours, so that nobody is refused while the program that holds
- * the agents' streams is started anew. */
-static int
-open_agents(struct watch *w, const char *where, struct err *err)
-{
-	if (w->stream)
-		task_drop(w->stream);
-	w->stream = NULL;
-	cleanup_close(&w->agents);
-	free(w->agents_where);
-	w->agents_where = xstrdup_null(where);
-	w->agents = sd_socket("agents");
-	if (w->agents < 0 && where && listen_open(where, &w->agents, err))
-		return -1;
-	if (w->agents < 0)
-		return 0;
-	w->stream = task_add(&w->tasks.all, TASK_KEPT, "forge-stream",
-		"serve");
-	w->stream->helper = true;
-	w->stream->pass = w->agents;
-	argv_pushf(&w->stream->args, "--listen-fd=%d", w->agents);
-	return 0;
-}
-
-static int
-listen_agents(struct watch *w, struct err *err)
-{
-	struct config *c;
-	const char *where;
-
-	if (w->stream && !w->agents_where)
-		return 0; /* what systemd gave us stays */
-	if (state_config(w->st, &c, err))
-		return -1;
-	where = config_str(c, "agents", NULL, "listen", NULL);
-	if (w->stream && where && !strcmp(where, w->agents_where))
-		return 0;
-	return open_agents(w, where, err);
-}
-
-static int
-record_reload(struct watch *w, const struct argv *changes, struct err *err)
-{
-	CLEANUP_TXN struct txn t = TXN_INIT;
-	struct json *data = json_object(), *list = json_array();
-	size_t i;
-
-	for (i = 0; i < changes->n; i++)
-		json_push_str(list, changes->v[i]);
-	json_put(data, "changes", list);
-	if (db_begin(w->db, &t, err)) {
-		json_free(data);
-		return -1;
-	}
-	if (event_add(w->db, "watch.reloaded", "watch", data, err))
-		return -1;
-	return db_commit(&t, err);
-}
-
-static void
-tell_changes(struct watch *w, struct argv *before)
-{
-	CLEANUP_ARGV struct argv now = ARGV_INIT, changes = ARGV_INIT;
-	struct err err = ERR_INIT;
-	struct config *c;
-	size_t i;
-
-	if (state_config(w->st, &c, &err)) {
-		log_error("watch.reload", "error", err.msg, NULL);
-		return;
-	}
-	config_list(c, &now);
-	config_diff(before, &now, &changes);
-	for (i = 0; i < changes.n; i++)
-		log_warning("config", "change", changes.v[i], NULL);
-	if (record_reload(w, &changes, &err))
-		log_error("watch.reload", "error", err.msg, NULL);
-	log_warning("watch.reloaded", NULL);
-}
-
-/* A configuration that cannot be read must not end us: the old one stays. */
-static void
-reload(struct watch *w)
-{
-	CLEANUP_ARGV struct argv before = ARGV_INIT;
-	struct watch fresh = *w;
-	struct err err = ERR_INIT;
-	struct config *c;
-
-	sd_notify("RELOADING=1\nMONOTONIC_USEC=%lld",
-		(long long)clock_mono() * 1000);
-	w->reload = false;
-	fresh.reload = false;
-	fresh.st = NULL;
-	fresh.events = fresh.spool = -1;
-	if (state_config(w->st, &c, &err) || open_state(&fresh, &err)) {
-		close_state(&fresh);
-		log_error("watch.reload", "error", err.msg, NULL);
-		sd_notify("READY=1");
-		return;
-	}
-	config_list(c, &before);
-	close_state(w);
-	*w = fresh;
-	if (listen_metrics(w, &err) || listen_agents(w, &err) ||
-		watch_tasks_configure(&w->tasks, w->st, &err))
-		log_error("watch.reload", "error", err.msg, NULL);
-	tell_changes(w, &before);
-	sd_notify("READY=1");
-}
-
 /*
  * A pass that fails for a passing reason (database busy, a mistake in the
  * configuration that somebody is mending) must not end the supervisor.
@@ -462,7 +261,7 @@ loop(struct watch *w, struct err *err)
 		if (await(w, err))
 			return -1;
 		if (w->reload)
-			reload(w);
+			watch_reload(w);
 	}
 	sd_notify("STOPPING=1");
 	return 0;
@@ -488,7 +287,7 @@ run(struct watch *w, bool once, struct err *err)
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, 0 };
 	CLEANUP_CLOSE int lock = -1;
 
-	if (open_state(w, err))
+	if (watch_open(w, err))
 		return -1;
 	if (state_lock(w->st, "watch", NULL, 0, 0, &lock, err)) {
 		if (err->code != ERR_BUSY)
@@ -500,7 +299,7 @@ run(struct watch *w, bool once, struct err *err)
 	if (once)
 		return run_once(w, err);
 	if (signals_open(signals, &w->signals, err) ||
-		listen_metrics(w, err) || listen_agents(w, err) ||
+		watch_listen(w, err) ||
 		watch_tasks_configure(&w->tasks, w->st, err))
 		return -1;
 	if (sd_watchdog() >= 0)
@@ -519,7 +318,7 @@ watch_run(bool once, struct err *err)
 
 	tasks_release(&w.tasks.all);
 	if (w.st)
-		close_state(&w);
+		watch_close(&w);
 	cleanup_close(&w.signals);
 	cleanup_close(&w.metrics);
 	cleanup_close(&w.agents);
