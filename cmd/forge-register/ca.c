@@ -57,12 +57,12 @@ show(struct state *st, struct err *err)
 		{ "EXPIRES", "not_after", COLUMN_TIME },
 		{ "TRUSTED UNTIL", "trusted_until", COLUMN_TIME },
 		{ "FINGERPRINT", "fingerprint", 0 } };
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	struct db *db;
 
 	if (state_db(st, &db, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		ca_each(db, output_emit, &p, err) || output_close(p.out, err))
+		ca_each(db, output_emit, &p, err) || output_close(&p.out, err))
 		return -1;
 	return 0;
 }

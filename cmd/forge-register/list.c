@@ -25,14 +25,14 @@ print_all(const struct column *columns, size_t n,
 		struct err *err),
 	struct err *err)
 {
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	CLEANUP_STATE struct state *st = NULL;
 	struct db *db;
 
 	if (state_open(&st, err) || state_db(st, &db, err) ||
 		output_open(&p.out, columns, n, err) ||
 		walk(db, arg_all, output_emit, &p, err) ||
-		output_close(p.out, err))
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -13,7 +13,7 @@ cmd_check(int argc, const char **argv, struct err *err)
 		{ "WHAT", "what", 0 }, { "RESULT", "result", 0 },
 		{ "DETAIL", "detail", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	bool good = true;
 	int rc;
 
@@ -23,7 +23,7 @@ cmd_check(int argc, const char **argv, struct err *err)
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err))
 		return err_status(err->code);
 	rc = github_check(st, output_emit, &p, &good, err);
-	if (output_close(p.out, err) || rc)
+	if (output_close(&p.out, err) || rc)
 		return err_status(err->code);
 	return good ? EXIT_OK : EXIT_FAILED;
 }

@@ -36,13 +36,14 @@ print_all(const struct column *columns, size_t n,
 	int64_t what, struct err *err)
 {
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	struct db *db;
 
 	if (state_open(&st, err) || delivery_catch_up(st, err) ||
 		state_db(st, &db, err) ||
 		output_open(&p.out, columns, n, err) ||
-		walk(db, output_emit, &p, what, err) || output_close(p.out, err))
+		walk(db, output_emit, &p, what, err) ||
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }
@@ -142,14 +143,15 @@ cmd_pools(int argc, const char **argv, struct err *err)
 		{ "MAX", "max", COLUMN_RIGHT } };
 	CLEANUP_STATE struct state *st = NULL;
 	CLEANUP_FLEET struct fleet fleet = FLEET_INIT;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || delivery_catch_up(st, err) ||
 		fleet_load(st, &fleet, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		fleet_each(&fleet, output_emit, &p) || output_close(p.out, err))
+		fleet_each(&fleet, output_emit, &p) ||
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

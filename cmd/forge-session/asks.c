@@ -43,14 +43,14 @@ cmd_asks(int argc, const char **argv, struct err *err)
 		{ "TOOL", "tool", 0 }, { "SINCE", "created_at", COLUMN_AGE },
 		{ "WHAT", "what", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter e = { .err = err };
+	CLEANUP_EMITTER struct emitter e = { .err = err };
 
 	if ((argc && parse_name(argv[0], "ID", err)) || state_open(&st, err) ||
 		output_open(&e.out, cols, ARRAY_SIZE(cols), err))
 		return err_status(err->code);
 	if (ask_each(st, argc ? argv[0] : NULL, arg_all, output_emit, &e, err))
 		return err_status(err->code);
-	return output_close(e.out, err) ? err_status(err->code) : EXIT_OK;
+	return output_close(&e.out, err) ? err_status(err->code) : EXIT_OK;
 }
 
 static int

@@ -147,14 +147,14 @@ cmd_push(int argc, const char **argv, struct err *err)
 		{ "PUSHED", "pushed", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
 	CLEANUP_SESSION struct session s = SESSION_INIT;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	struct db *db;
 
 	(void)argc;
 	if (open_session(argv[0], &st, &db, &s, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		worktree_push(st, &s, arg_branch, output_emit, &p, err) ||
-		output_close(p.out, err))
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }
@@ -168,7 +168,7 @@ cmd_pr(int argc, const char **argv, struct err *err)
 		{ "URL", "url", 0 }, { "TITLE", "body.title", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
 	CLEANUP_SESSION struct session s = SESSION_INIT;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	struct pull_options o = { .title = arg_title, .body = arg_body,
 		.base = arg_base, .dry_run = arg_dry_run != 0 };
 	struct db *db;
@@ -179,7 +179,7 @@ cmd_pr(int argc, const char **argv, struct err *err)
 			output_open(&p.out, asked, ARRAY_SIZE(asked), err) :
 			output_open(&p.out, columns, ARRAY_SIZE(columns), err)) ||
 		pull_open(st, &s, &o, output_emit, &p, err) ||
-		output_close(p.out, err))
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }
@@ -207,7 +207,7 @@ cmd_gc(int argc, const char **argv, struct err *err)
 		{ "REPO", "repo", 0 }, { "REMOVED", "removed", 0 },
 		{ "BUNDLE", "bundle", 0 }, { "WHY", "why", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	unsigned flags = (arg_dry_run ? GC_DRY_RUN : 0u) |
 		(arg_bundle ? GC_BUNDLE : 0u);
 	int i;
@@ -224,5 +224,5 @@ cmd_gc(int argc, const char **argv, struct err *err)
 			    &p, err))
 			return err_status(err->code);
 	} while (++i < argc);
-	return output_close(p.out, err) ? err_status(err->code) : EXIT_OK;
+	return output_close(&p.out, err) ? err_status(err->code) : EXIT_OK;
 }

@@ -179,14 +179,14 @@ cmd_identity_list(int argc, const char **argv, struct err *err)
 		{ "SIGN", "sign", 0 }, { "TOKEN", "token", 0 },
 		{ "AGE", "created_at", COLUMN_AGE } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		identity_each(st, NULL, output_emit, &p, err) ||
-		output_close(p.out, err))
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

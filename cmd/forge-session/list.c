@@ -39,7 +39,7 @@ cmd_list(int argc, const char **argv, struct err *err)
 		{ "AGE", "created_at", COLUMN_AGE },
 		{ "REASON", "reason", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	struct db *db;
 
 	(void)argc;
@@ -48,7 +48,7 @@ cmd_list(int argc, const char **argv, struct err *err)
 		state_db(st, &db, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		session_each(db, arg_all != 0, output_emit, &p, err) ||
-		output_close(p.out, err))
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -113,5 +113,5 @@ printer_close(struct printer *p, struct err *err)
 {
 	if (p->format && format_close(p, err))
 		return -1;
-	return p->out ? output_close(p->out, err) : 0;
+	return p->out ? output_close(&p->out, err) : 0;
 }

@@ -12,14 +12,14 @@ cmd_providers(int argc, const char **argv, struct err *err)
 	static const struct column columns[] = { { "NAME", "name", 0 },
 		{ "PROCESS", "process", 0 }, { "SUMMARY", "summary", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		provider_each(st, output_emit, &p, err) ||
-		output_close(p.out, err))
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }
@@ -31,7 +31,7 @@ cmd_models(int argc, const char **argv, struct err *err)
 		{ "NAME", "name", 0 }, { "DEFAULT", "default", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
 	CLEANUP_PROVIDER struct provider p = PROVIDER_INIT;
-	struct output *out;
+	CLEANUP_OUTPUT struct output *out = NULL;
 	size_t i;
 
 	(void)argc;
@@ -41,5 +41,5 @@ cmd_models(int argc, const char **argv, struct err *err)
 	for (i = 0; i < json_len(p.models, ""); i++)
 		if (output_row(out, json_at(p.models, i), err))
 			return err_status(err->code);
-	return output_close(out, err) ? err_status(err->code) : EXIT_OK;
+	return output_close(&out, err) ? err_status(err->code) : EXIT_OK;
 }

@@ -19,14 +19,14 @@ cmd_doctor(int argc, const char **argv, struct err *err)
 	static const struct column columns[] = { { "CHECK", "check", 0 },
 		{ "STATUS", "status", 0 }, { "DETAIL", "detail", 0 },
 		{ "FIX", "fix", 0 } };
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	bool able;
 
 	(void)argc;
 	(void)argv;
 	if (output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		doctor_run(arg_fresh, output_emit, &p, &able, err) ||
-		output_close(p.out, err))
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return able ? EXIT_OK : EXIT_FAILED;
 }

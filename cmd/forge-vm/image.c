@@ -33,13 +33,14 @@ cmd_image_list(int argc, const char **argv, struct err *err)
 		{ "AGE", "created_at", COLUMN_AGE },
 		{ "DIGEST", "digest", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		image_each(st, output_emit, &p, err) || output_close(p.out, err))
+		image_each(st, output_emit, &p, err) ||
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -18,13 +18,14 @@ cmd_lease_list(int argc, const char **argv, struct err *err)
 		{ "HOLDER", "holder", 0 }, { "VM", "vm", 0 },
 		{ "AGE", "taken_at", COLUMN_AGE } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) || vm_repair(st, false, NULL, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		lease_each(st, output_emit, &p, err) || output_close(p.out, err))
+		lease_each(st, output_emit, &p, err) ||
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

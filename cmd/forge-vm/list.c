@@ -25,7 +25,7 @@ cmd_list(int argc, const char **argv, struct err *err)
 		{ "MEMORY_MB", "memory_mb", COLUMN_RIGHT },
 		{ "AGE", "created_at", COLUMN_AGE } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	struct db *db;
 
 	(void)argc;
@@ -33,7 +33,7 @@ cmd_list(int argc, const char **argv, struct err *err)
 	if (state_open(&st, err) || vm_repair(st, false, NULL, err) ||
 		state_db(st, &db, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
-		vm_each(db, output_emit, &p, err) || output_close(p.out, err))
+		vm_each(db, output_emit, &p, err) || output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

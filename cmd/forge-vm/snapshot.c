@@ -31,14 +31,14 @@ cmd_snapshot_list(int argc, const char **argv, struct err *err)
 		{ "SIZE", "size", COLUMN_SIZE },
 		{ "AGE", "created_at", COLUMN_AGE } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 
 	(void)argc;
 	(void)argv;
 	if (state_open(&st, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		snapshot_each(st, output_emit, &p, err) ||
-		output_close(p.out, err))
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

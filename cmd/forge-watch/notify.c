@@ -84,7 +84,7 @@ cmd_channels(int argc, const char **argv, struct err *err)
 		{ "NEXT TRY", "retry_at", COLUMN_TIME },
 		{ "ERROR", "error", 0 } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter e = { .err = err };
+	CLEANUP_EMITTER struct emitter e = { .err = err };
 
 	(void)argc;
 	(void)argv;
@@ -93,5 +93,5 @@ cmd_channels(int argc, const char **argv, struct err *err)
 		return err_status(err->code);
 	if (notify_each(st, output_emit, &e, err))
 		return err_status(err->code);
-	return output_close(e.out, err) ? err_status(err->code) : EXIT_OK;
+	return output_close(&e.out, err) ? err_status(err->code) : EXIT_OK;
 }

@@ -27,7 +27,7 @@ cmd_list(int argc, const char **argv, struct err *err)
 		{ "SIZE", "size", COLUMN_SIZE | COLUMN_RIGHT },
 		{ "AGE", "received_at", COLUMN_AGE } };
 	CLEANUP_STATE struct state *st = NULL;
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	struct db *db;
 
 	(void)argc;
@@ -36,7 +36,7 @@ cmd_list(int argc, const char **argv, struct err *err)
 		state_db(st, &db, err) ||
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err) ||
 		delivery_each(db, output_emit, &p, err) ||
-		output_close(p.out, err))
+		output_close(&p.out, err))
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -39,7 +39,7 @@ cmd_redeliver(int argc, const char **argv, struct err *err)
 	CLEANUP_STATE struct state *st = NULL;
 	struct redeliver what = { .all = arg_all, .ask = arg_ask,
 		.dry = arg_dry };
-	struct emitter p = { .err = err };
+	CLEANUP_EMITTER struct emitter p = { .err = err };
 	int rc;
 
 	(void)argc;
@@ -50,7 +50,7 @@ cmd_redeliver(int argc, const char **argv, struct err *err)
 		output_open(&p.out, columns, ARRAY_SIZE(columns), err))
 		return err_status(err->code);
 	rc = redeliver(st, &what, output_emit, &p, failed, err);
-	if (output_close(p.out, err) || rc)
+	if (output_close(&p.out, err) || rc)
 		return err_status(err->code);
 	return EXIT_OK;
 }

@@ -136,6 +136,8 @@ table_row(struct output *o, const struct json *row, struct err *err)
 static void
 output_free(struct output *o)
 {
+	if (!o)
+		return;
 	scols_unref_table(o->table);
 	filter_free(o->filter);
 	buf_release(&o->line);
@@ -180,9 +182,22 @@ output_emit(struct json *row, void *emitter)
 	return output_row(e->out, row, e->err);
 }
 
-int
-output_close(struct output *o, struct err *err)
+void
+cleanup_output(struct output **o)
 {
+	output_free(*o);
+}
+
+void
+cleanup_emitter(struct emitter *e)
+{
+	output_free(e->out);
+}
+
+int
+output_close(struct output **closed, struct err *err)
+{
+	struct output *o = steal_ptr(closed);
 	int rc = 0;
 
 	if (o->table && !scols_table_is_empty(o->table) &&
@@ -219,17 +234,13 @@ int
 output_one(struct json *object, struct err *err)
 {
 	CLEANUP_JSON struct json *owned = object;
-	struct output *o;
+	CLEANUP_OUTPUT struct output *o = NULL;
 
 	if (!common.json && !common.filter)
 		return print_fields(owned, err);
-	if (output_open(&o, NULL, 0, err))
-		return -1;
-	if (print_json(o, owned, err)) {
-		output_free(o);
-		return -1;
-	}
-	return output_close(o, err);
+	return output_open(&o, NULL, 0, err) || print_json(o, owned, err) ?
+		-1 :
+		output_close(&o, err);
 }
 
 int

@@ -2,12 +2,13 @@
  * output: what a command answers on stdout: a table for people, or JSON
  * Lines with --json, or what a jq filter (-q) makes of that JSON.
  *
- *	struct output *o;
+ *	CLEANUP_OUTPUT struct output *o = NULL;
  *	static const struct column cols[] = {
  *		{ "NAME", "name" }, { "MEMORY", "memory_mb", COLUMN_RIGHT } };
  *	output_open(&o, cols, ARRAY_SIZE(cols), &err)
  *	output_row(o, json, &err)	for each; takes the json over
- *	output_close(o, &err)		prints the table; flushes
+ *	output_close(&o, &err)		prints the table; flushes
+ * Leaving the scope without output_close() prints no table.
  *
  * A table cell is the value at the column's key, control bytes replaced.
  * Without rows a table prints nothing.  JSON is printed as rows come.
@@ -39,8 +40,11 @@ int output_open(struct output **ret, const struct column *cols, size_t n,
 	struct err *err) __attribute__((warn_unused_result));
 int output_row(struct output *o, struct json *row, struct err *err)
 	__attribute__((warn_unused_result));
-int output_close(struct output *o, struct err *err)
+/* *o is NULL then. */
+int output_close(struct output **o, struct err *err)
 	__attribute__((warn_unused_result));
+void cleanup_output(struct output **o);
+#define CLEANUP_OUTPUT __attribute__((cleanup(cleanup_output)))
 
 /*
  * For library functions that give rows to a callback: output_emit as the
@@ -51,6 +55,8 @@ struct emitter {
 	struct err *err;
 };
 int output_emit(struct json *row, void *emitter);
+void cleanup_emitter(struct emitter *e);
+#define CLEANUP_EMITTER __attribute__((cleanup(cleanup_emitter)))
 
 /*
  * One object: with --json or -q as above, else "key: value" lines in the

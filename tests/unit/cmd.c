@@ -60,7 +60,7 @@ run_list(int argc, const char **argv, struct err *err)
 	static const struct column columns[] = { { "NAME", "name", 0 },
 		{ "SIZE", "size", COLUMN_RIGHT | COLUMN_SIZE },
 		{ "OF", "a.b", 0 } };
-	struct output *o;
+	CLEANUP_OUTPUT struct output *o = NULL;
 	int i, n = argc ? (int)strtol(argv[0], NULL, 10) : 2;
 
 	if (output_open(&o, columns, ARRAY_SIZE(columns), err))
@@ -75,7 +75,7 @@ run_list(int argc, const char **argv, struct err *err)
 		if (output_row(o, row, err))
 			break;
 	}
-	if (output_close(o, err) || err->code)
+	if (output_close(&o, err) || err->code)
 		return err_status(err->code);
 	return 0;
 }
