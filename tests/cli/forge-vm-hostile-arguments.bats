@@ -100,7 +100,7 @@ refused() {
 	forward a 99999:1 | HOSTPORT: '99999' is not between 0 and 65535
 	forward a %e | '' is not *ADDR:*HOSTPORT:PORT or PATH:PORT
 	forward a %c:1:1 | *
-	forward a | forward: too few arguments
+	forward a | forward: a port is needed
 	image build -p x busybox | --package needs *
 	E
 }
