@@ -431,6 +431,8 @@ live(struct run *r, const struct runner_run *run, int *ret_status,
 	struct err *err)
 {
 	CLEANUP_FREE char *hello = xasprintf("%s\n", r->name);
+	/* Before its name is told: whoever hears it may ask for the log. */
+	int rc = log_open(r, &r->err);
 
 	if (run->notify_fd >= 0 &&
 		write_all(run->notify_fd, hello, strlen(hello)))
@@ -441,7 +443,7 @@ live(struct run *r, const struct runner_run *run, int *ret_status,
 	r->deadline = clock_mono() + (r->adopted ? r->pool->job_timeout :
 						   r->pool->boot_timeout);
 	r->status = (struct proc_status){ .value = EXIT_PLACE };
-	if (log_open(r, &r->err) || place_start(r, &r->err)) {
+	if (rc || place_start(r, &r->err)) {
 		r->reason = r->err.msg;
 		return run_finish(r, ret_status, err);
 	}
