@@ -153,3 +153,10 @@ $PWD/work" ]
 	[ "$(git -C src log --format=%s)" = first ]
 	[ "$(git -C src branch | wc -l)" = 1 ]
 }
+
+@test "claude: a budget ends it" {
+	run -8 --separate-stderr forge-session run --name x -d work \
+		--budget-usd 0.001 --on-ask allow -p $'+bash touch a\n+say done'
+	[[ $stderr == "forge-session: session 'x' failed: its budget is spent: \$"*" of \$0.0010" ]]
+	[ "$(forge-session show x -q .state)" = failed ]
+}
