@@ -195,17 +195,17 @@ cleanup_emitter(struct emitter *e)
 }
 
 int
-output_close(struct output **closed, struct err *err)
+output_close(struct output **o, struct err *err)
 {
-	struct output *o = steal_ptr(closed);
+	struct output *done = steal_ptr(o);
 	int rc = 0;
 
-	if (o->table && !scols_table_is_empty(o->table) &&
-		scols_print_table(o->table))
+	if (done->table && !scols_table_is_empty(done->table) &&
+		scols_print_table(done->table))
 		rc = err_set(err, ERR_SYS, "cannot print the table");
 	if (!rc && fflush(stdout))
 		rc = err_sys(err, "cannot write to stdout");
-	output_free(o);
+	output_free(done);
 	return rc;
 }
 

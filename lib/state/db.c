@@ -118,8 +118,10 @@ prepare(struct db *db, const char *sql, struct db_rows **ret, struct err *err)
 		sqlite3_stmt *stmt;
 
 		if (sqlite3_prepare_v3(db->handle, sql, -1,
-			SQLITE_PREPARE_PERSISTENT, &stmt, NULL))
-			return db_err(err, db);
+			SQLITE_PREPARE_PERSISTENT, &stmt, NULL)) {
+			(void)db_err(err, db);
+			return -1;
+		}
 		r = xcalloc(1, sizeof(*r));
 		*r = (struct db_rows){ .db = db, .sql = sql, .stmt = stmt,
 			.signal = -1 };
