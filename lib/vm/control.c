@@ -17,13 +17,6 @@
 
 #define STOP_EXTRA 10000 /* ms beyond the grace for the power-off */
 
-static bool
-is_over(const char *state)
-{
-	return !*state || !strcmp(state, "stopped") ||
-		!strcmp(state, "crashed");
-}
-
 static int
 send_shutdown(int fd, int64_t grace_ms, struct err *err)
 {
@@ -52,7 +45,7 @@ vm_stop(struct state *st, const char *name, int64_t grace_ms,
 
 	if (state_db(st, &db, err) || vm_state(db, name, &state, err))
 		return -1;
-	if (*state && is_over(state))
+	if (*state && vm_over(state))
 		return 0;
 	if (supervisor_connect(st, name, &fd, err) ||
 		send_shutdown(fd, grace_ms, err))
@@ -74,8 +67,8 @@ reached(struct db *db, const char *name, bool stopped, bool known,
 	if (!*state && !known)
 		return vm_unknown(name, err);
 	if (stopped)
-		return is_over(state);
-	if (is_over(state))
+		return vm_over(state);
+	if (vm_over(state))
 		return err_set(err, ERR_SYS,
 			"VM '%s' ended before it was ready", name);
 	return strcmp(state, "starting") != 0;

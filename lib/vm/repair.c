@@ -64,6 +64,7 @@ bury(struct repair *r, const char *name, const char *hypervisor,
 	const char *supervisor, const char *driver, struct err *err)
 {
 	CLEANUP_CLOSE int lock = -1;
+	CLEANUP_FREE char *state = NULL;
 	struct driver d;
 
 	if (state_lock(r->st, "vm", name, 0, 0, &lock, err)) {
@@ -72,6 +73,11 @@ bury(struct repair *r, const char *name, const char *hypervisor,
 		*err = ERR_INIT;
 		return 0; /* alive */
 	}
+	/* Its supervisor may have come to its end since we read the row. */
+	if (vm_state(r->db, name, &state, err))
+		return -1;
+	if (vm_over(state))
+		return 0;
 	if (driver_find(driver, &d, err))
 		return -1;
 	/* Another machine takes its time; that is for fsck. */

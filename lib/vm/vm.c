@@ -359,6 +359,13 @@ vm_state(struct db *db, const char *name, char **ret, struct err *err)
 	return 0;
 }
 
+bool
+vm_over(const char *state)
+{
+	return !*state || !strcmp(state, "stopped") ||
+		!strcmp(state, "crashed");
+}
+
 int
 vm_remove_files(struct state *st, const char *name, struct err *err)
 {

@@ -98,6 +98,8 @@ int vm_unknown(const char *name, struct err *err);
 /* Its state, "" when there is no such VM; caller frees. */
 int vm_state(struct db *db, const char *name, char **ret, struct err *err)
 	__attribute__((warn_unused_result));
+/* stopped, crashed, or "": there is none. */
+bool vm_over(const char *state);
 
 /*
  * Bury VMs whose supervisor is dead: end their hypervisor if it still lives,
